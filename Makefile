@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SQL    := migrations supabase/sample_crm agent_service/devstack/shim
+PY     := agent_service workers tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check unit drill fmt
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is newer than what it was installed from, or pip runs again.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=...")'
+	@echo "Installing into $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.installed ## Install everything into .venv
+
+demo: setup ## Show the whole loop on a throw-away stack; DATA=FOLDER uses a CRM export
+	@$(BIN)/account-agent demo $(if $(DATA),--data "$(DATA)")
+
+up: setup ## Start the local stack, keep it running, print URL, keys and sign-ins
+	@$(BIN)/account-agent devstack up
+
+check: setup ## Lint, types and SQL gates
+	$(BIN)/ruff check $(PY)
+	$(BIN)/ruff format --check $(PY)
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 $(SQL)
+	$(BIN)/squawk migrations/*.sql
+
+test: check ## Everything CI runs: check, then every test with a short form of each drill
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+drill: setup ## The full-size crash and race drills
+	$(BIN)/python -m tests.drills
+
+fmt: setup ## Format Python and SQL
+	$(BIN)/ruff check --fix $(PY)
+	$(BIN)/ruff format $(PY)
+	$(BIN)/sqlfluff fix --disable-progress-bar $(SQL)
