@@ -16,7 +16,7 @@ create table public.clients (
   name text not null,
   company text,
   owner_id uuid references public.profiles (id) on delete set null,
-  tags text [] not null default '{}',
+  tags text[] not null default '{}',
   preferred_language text,
   contact_preferences jsonb not null default '{}',
   created_at timestamptz not null default now(),

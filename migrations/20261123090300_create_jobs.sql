@@ -1,0 +1,112 @@
+-- Why: the queue is a table: one row is the job, its lease, its fence, its attempts and its outcome.
+-- Touches: new tables agent.jobs, agent.failure_codes; nothing of the host.
+-- Rollout: new objects only.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+create table agent.jobs (
+  id uuid primary key default gen_random_uuid(),
+  kind text not null,
+  user_id uuid not null,
+  client_id uuid,
+  request_id uuid,
+  dedupe_key text,
+  payload jsonb not null default '{}',
+  interactive boolean not null default false,
+  priority smallint not null default 0,
+  state text not null default 'queued',
+  due_at timestamptz not null default now(),
+  attempts integer not null default 0,
+  max_attempts integer not null default 5,
+  fence bigint not null default 0,
+  claimed_at timestamptz,
+  worker_jti uuid,
+  completing_xid xid8,
+  result_id uuid,
+  failure_code text,
+  created_at timestamptz not null default now(),
+  finished_at timestamptz,
+  constraint jobs_kind_check check (kind in ('draft')),
+  constraint jobs_state_check check (state in ('queued', 'running', 'done', 'failed', 'cancelled')),
+  constraint jobs_attempts_check check (attempts between 0 and max_attempts),
+  constraint jobs_finished_at_check check ((finished_at is not null) = (state in ('done', 'failed', 'cancelled')))
+);
+comment on table agent.jobs is 'The queue and its history. Plain uuids: deleting a user or a client must neither fail nor erase the books.';
+comment on column agent.jobs.due_at is
+'When a worker may claim it: for a queued job the earliest start, for a running one the end of its lease.';
+comment on column agent.jobs.fence is 'Grows with every claim and is signed into the job''s token; only the newest may write.';
+comment on column agent.jobs.completing_xid is 'The transaction that is completing it; the insert policy of ai_drafts compares it.';
+comment on column agent.jobs.state is 'failed is the dead letter: nothing takes it up again by itself.';
+
+create unique index jobs_dedupe_key_idx on agent.jobs (dedupe_key) where state in ('queued', 'running');
+-- Only open jobs, in the order a user's turn takes them: a claim costs what is open, not what was ever done.
+create index jobs_user_id_priority_due_at_idx on agent.jobs (user_id, priority, due_at) where state in ('queued', 'running');
+create index jobs_user_id_claimed_at_idx on agent.jobs (user_id, claimed_at);
+create index jobs_request_id_idx on agent.jobs (request_id);
+
+create table agent.failure_codes (
+  code text primary key,
+  retryable boolean not null,
+  sentence text not null,
+  constraint failure_codes_code_check check (code ~ '^[a-z][a-z_]+$')
+);
+comment on table agent.failure_codes is
+'Why a job did not end well, and what the person who asked is told. Workers name a code; they write no text.';
+insert into agent.failure_codes (code, retryable, sentence) values
+('returned', true, 'The worker stopped before it began; another one will take it.'),
+('internal_error', true, 'Something went wrong while writing. It will be tried again.'),
+('provider_unavailable', true, 'AI is temporarily unavailable. It will be tried again.'),
+('provider_rate_limited', true, 'AI is busy at the moment. It will be tried again.'),
+('database_unavailable', true, 'The database could not be reached. It will be tried again.'),
+('attempts_exhausted', false, 'This could not be written after several attempts. You can ask again.'),
+('client_not_found', false, 'The client is no longer there, or you may no longer see it.'),
+('access_lost', false, 'You no longer have access to this client.'),
+('user_inactive', false, 'The account that asked for this is closed or banned.'),
+('invalid_output', false, 'What was written could not be used. You can ask again.'),
+('refused', false, 'AI declined to write this. Try other hints, or write it yourself.'),
+('too_large', false, 'There is too much material for one draft. Try fewer hints or a single deal.'),
+('configuration', false, 'AI is not set up correctly. Ask your administrator.');
+
+-- The one job of the agent that is calling, and what policies ask of it. Definer, both: nobody may read agent.jobs.
+create function agent.current_job() returns agent.jobs
+language sql stable security definer set search_path = ''
+as $$
+  select j from agent.jobs as j
+  where agent.is_agent()
+    and j.id = (auth.jwt() ->> 'job')::uuid
+    and j.fence = (auth.jwt() ->> 'fence')::bigint
+    and j.user_id = auth.uid()
+$$;
+comment on function agent.current_job() is
+'The job named by the caller''s token if the signed fence is still the newest, in any state; else null. Granted to nobody.';
+
+create function agent.current_job_client_id() returns uuid
+language sql stable security definer set search_path = ''
+as $$ select (j).client_id from agent.current_job() as j where (j).state = 'running' $$;
+comment on function agent.current_job_client_id() is 'The one client that the calling agent may read while its job runs.';
+
+create function agent.tg_jobs__notify() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if exists (select from new_rows where state = 'queued' and due_at <= now()) then
+    perform pg_notify('agent_jobs', '');
+  end if;
+  return null;
+end
+$$;
+comment on function agent.tg_jobs__notify() is
+'Wakes workers for jobs that are due. No payload: whoever may LISTEN learns that there is work and nothing else.';
+create trigger jobs_notify_insert after insert on agent.jobs
+referencing new table as new_rows for each statement execute function agent.tg_jobs__notify();
+
+alter table agent.jobs enable row level security;
+alter table agent.jobs force row level security;
+alter table agent.failure_codes enable row level security;
+alter table agent.failure_codes force row level security;
+revoke all on table agent.jobs, agent.failure_codes from public, anon, authenticated, service_role;
+
+revoke all on function agent.current_job(), agent.current_job_client_id(), agent.tg_jobs__notify()
+from public, anon, authenticated, service_role;
+grant execute on function agent.current_job_client_id() to authenticated;
