@@ -1,0 +1,182 @@
+"""What can go wrong, in two kinds: what may work when tried again, and what will not.
+
+AgentError
+├── RetryableError
+│   ├── ServerUnreachableError
+│   ├── ServerFailedError
+│   ├── RateLimitedError
+│   ├── LeaseLostError
+│   ├── WriterUnavailableError
+│   └── WriterRateLimitedError
+└── PermanentError
+    ├── ConfigurationError
+    ├── RequestRefusedError
+    │   ├── KeyRefusedError
+    │   │   └── TokenExpiredError
+    │   ├── AccessDeniedError
+    │   ├── NotFoundError
+    │   └── ConflictError
+    │       ├── StaleFenceError
+    │       └── LeaseLimitError
+    ├── UnexpectedAnswerError
+    └── InvalidOutputError
+
+A class's docstring is its default message.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "AccessDeniedError",
+    "AgentError",
+    "ConfigurationError",
+    "ConflictError",
+    "Fault",
+    "InvalidOutputError",
+    "KeyRefusedError",
+    "LeaseLimitError",
+    "LeaseLostError",
+    "NotFoundError",
+    "PermanentError",
+    "RateLimitedError",
+    "RequestRefusedError",
+    "RetryableError",
+    "ServerFailedError",
+    "ServerUnreachableError",
+    "StaleFenceError",
+    "TokenExpiredError",
+    "UnexpectedAnswerError",
+    "WriterRateLimitedError",
+    "WriterUnavailableError",
+]
+
+
+class AgentError(Exception):
+    """Something went wrong in the account manager.
+
+    status: the HTTP status, if a server answered. code: the server's error code (`PGRST303`, `PT409`, a SQLSTATE).
+    detail_code: the stable code our SQL puts first in `detail` (`stale_fence`). hint: what to do, for people.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        detail_code: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.message = message or (inspect.getdoc(type(self)) or "").partition("\n")[0]
+        self.status = status
+        self.code = code
+        self.detail_code = detail_code
+        self.hint = hint
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class RetryableError(AgentError):
+    """This did not work now; it may later.
+
+    retry_after: seconds the server asked us to wait, if it did.
+    """
+
+    retry_after: float | None = None
+
+
+class ServerUnreachableError(RetryableError):
+    """The Supabase project could not be reached."""
+
+
+class ServerFailedError(RetryableError):
+    """The Supabase project failed to answer this request."""
+
+
+class RateLimitedError(RetryableError):
+    """The Supabase project asks for fewer requests."""
+
+
+class LeaseLostError(RetryableError):
+    """The lease on this job has run out; another worker takes it."""
+
+
+class WriterUnavailableError(RetryableError):
+    """The writer did not answer in time."""
+
+
+class WriterRateLimitedError(RetryableError):
+    """The writer asks for fewer requests."""
+
+
+class PermanentError(AgentError):
+    """This will not work, however often it is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the settings: which one, what is wrong, what to do."""
+
+    field: str
+    problem: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem} {self.mend}"
+
+
+class ConfigurationError(PermanentError):
+    """The settings cannot be used.
+
+    faults: every one of them, so that they can be mended in one go.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(["The settings cannot be used:", *(f"  {fault}" for fault in self.faults)]))
+
+
+class RequestRefusedError(PermanentError):
+    """The Supabase project refused this request."""
+
+
+class KeyRefusedError(RequestRefusedError):
+    """The Supabase project does not accept this key or token."""
+
+
+class TokenExpiredError(KeyRefusedError):
+    """This token has expired."""
+
+
+class AccessDeniedError(RequestRefusedError):
+    """This key or token may not do that."""
+
+
+class NotFoundError(RequestRefusedError):
+    """The Supabase project does not have this, or does not show it to this token."""
+
+
+class ConflictError(RequestRefusedError):
+    """The request does not fit the state of the record."""
+
+
+class StaleFenceError(ConflictError):
+    """Another worker has this job, or it is closed: drop it, nothing was changed."""
+
+
+class LeaseLimitError(ConflictError):
+    """This job has been held for as long as one claim may last."""
+
+
+class UnexpectedAnswerError(PermanentError):
+    """The server's answer is not what this version understands; are all migrations applied?"""
+
+
+class InvalidOutputError(PermanentError):
+    """What was written cannot become a draft."""

@@ -1,0 +1,178 @@
+"""The worker's side of the job table: claim, keep, complete, fail."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+
+from agent_service.context import ClientContext
+from agent_service.errors import UnexpectedAnswerError
+from agent_service.llm.protocol import DraftText, DraftType, Purpose
+from agent_service.supabase import Supabase
+
+__all__ = ["DraftPayload", "FailCode", "Heartbeat", "Job", "JobState", "Jobs", "Limits"]
+
+T = TypeVar("T")
+
+FailCode = Literal[
+    "provider_unavailable",
+    "provider_rate_limited",
+    "database_unavailable",
+    "internal_error",
+    "returned",
+    "client_not_found",
+    "user_inactive",
+    "access_lost",
+    "invalid_output",
+    "refused",
+    "too_large",
+    "configuration",
+]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class _Answer(BaseModel):
+    """Fields that a newer server adds are let pass: workers and migrations are not deployed in one instant."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+class Limits(_Answer):
+    """Bounds of one attempt: tokens the model may write, seconds until it is given up."""
+
+    max_output_tokens: int = 1024
+    deadline_seconds: float = 120.0
+
+
+class DraftPayload(_Answer):
+    """What a draft job is about."""
+
+    request_id: UUID | None = None
+    draft_type: DraftType
+    purpose: Purpose
+    hints: str | None = None
+    language: str | None = None
+    contact_id: str | None = None
+    deal_id: str | None = None
+    task_id: str | None = None
+
+
+class Job(_Answer):
+    """A claimed job. `token` acts for its user, for its client, until the lease ends."""
+
+    id: UUID = Field(validation_alias=AliasChoices("job_id", "id"))
+    kind: str
+    user_id: UUID
+    client_id: UUID | None = None
+    attempt: int
+    max_attempts: int
+    interactive: bool = False
+    fence: int
+    token: SecretStr
+    lease_expires_at: dt.datetime
+    payload: dict[str, Any] = Field(default_factory=dict)
+    prompt_version_id: UUID | None = None
+    model: str | None = None
+    limits: Limits = Field(default_factory=Limits)
+
+
+class Heartbeat(_Answer):
+    """A lease extended, and the token that goes with it."""
+
+    token: SecretStr
+    lease_expires_at: dt.datetime
+
+
+_JOBS = TypeAdapter(list[Job])
+_HEARTBEATS = TypeAdapter(list[Heartbeat])
+_STATE: TypeAdapter[JobState] = TypeAdapter(JobState)
+_ID = TypeAdapter(UUID)
+
+
+class Jobs:
+    """The job functions of one Supabase project, called with a worker's key or a job's own token.
+
+    Every method raises what `Supabase.rpc` raises, and UnexpectedAnswerError if the answer has another shape.
+    """
+
+    def __init__(self, supabase: Supabase, worker_key: SecretStr) -> None:
+        self._supabase = supabase
+        self._key = worker_key
+
+    async def claim(self, kinds: Sequence[str], *, limit: int, lease_seconds: int) -> list[Job]:
+        """Take up to `limit` (1-50) due jobs of these kinds. Empty means that none is due."""
+        params = {"p_kinds": list(kinds), "p_limit": limit, "p_lease_seconds": lease_seconds}
+        return _read(_JOBS, await self._supabase.rpc("claim_jobs", params, token=self._key))
+
+    async def claim_one(self, job_id: UUID, *, lease_seconds: int) -> Job | None:
+        """Take this job if nobody has it."""
+        params = {"p_job_id": str(job_id), "p_lease_seconds": lease_seconds}
+        jobs = _read(_JOBS, await self._supabase.rpc("claim_job", params, token=self._key))
+        return jobs[0] if jobs else None
+
+    async def heartbeat(self, token: SecretStr, *, lease_seconds: int) -> Heartbeat:
+        """Extend a lease. StaleFenceError: the job is no longer ours. LeaseLimitError: held for too long."""
+        params = {"p_job_token": token.get_secret_value(), "p_lease_seconds": lease_seconds}
+        rows = _read(_HEARTBEATS, await self._supabase.rpc("heartbeat_job", params, token=self._key))
+        if len(rows) != 1:
+            raise UnexpectedAnswerError
+        return rows[0]
+
+    async def fail(
+        self,
+        token: SecretStr,
+        code: FailCode,
+        *,
+        retry_after: float | None = None,
+        usage: Mapping[str, Any] | None = None,
+    ) -> JobState:
+        """Say that a job did not work out; returns its new state: queued (again), failed or cancelled."""
+        params = {
+            "p_job_token": token.get_secret_value(),
+            "p_code": code,
+            "p_retry_after_seconds": None if retry_after is None else min(round(retry_after), 86400),
+            "p_usage": usage,
+        }
+        return _read(_STATE, await self._supabase.rpc("fail_job", params, token=self._key))
+
+    async def context(self, token: SecretStr, client_id: UUID, *, days: int) -> tuple[ClientContext, dict[str, Any]]:
+        """Return what the job's user may see of its client, as a model and as it came (for the draft's snapshot)."""
+        params = {"p_client_id": str(client_id), "p_days": days}
+        raw = await self._supabase.rpc("get_client_context", params, token=token)
+        if not isinstance(raw, dict):
+            raise UnexpectedAnswerError
+        return _read(TypeAdapter(ClientContext), raw), raw
+
+    async def complete_draft(
+        self, token: SecretStr, text: DraftText, *, snapshot: Mapping[str, Any], usage: Mapping[str, Any]
+    ) -> UUID:
+        """Write the draft and close the job, in one transaction. Again with the same fence: the same id."""
+        facts = [{"kind": fact.kind, "id": fact.id, "label": fact.label} for fact in text.facts]
+        params = {
+            "p_content": text.content,
+            "p_subject": text.subject,
+            "p_details": dict(text.details),
+            "p_language": text.language,
+            "p_context": snapshot,
+            "p_provider": text.provider,
+            "p_model": text.model,
+            "p_usage": usage,
+            "p_grounding": {"facts": facts, "notes": list(text.notes)},
+        }
+        return _read(_ID, await self._supabase.rpc("complete_draft_job", params, token=token))
+
+
+def _read(adapter: TypeAdapter[T], data: object) -> T:
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        # From None: pydantic's text quotes the answer, tokens and CRM text with it.
+        places = ", ".join(sorted({".".join(str(step) for step in item["loc"]) for item in error.errors()})[:5])
+        raise UnexpectedAnswerError(
+            f"The server's answer is not what this version understands (at {places or 'the top'}).",
+            hint="Are all migrations applied?",
+        ) from None

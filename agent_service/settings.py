@@ -1,0 +1,123 @@
+"""Settings from the environment, checked together: every fault is reported at once, and no secret is ever printed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agent_service._jwt import unverified_claims
+from agent_service.errors import ConfigurationError, Fault
+
+__all__ = ["CLIENT_FIELDS", "WORKER_FIELDS", "Settings", "load_settings"]
+
+CLIENT_FIELDS = ("supabase_url", "supabase_publishable_key")
+WORKER_FIELDS = (*CLIENT_FIELDS, "agent_worker_key")
+
+
+class Settings(BaseSettings):
+    """All settings of all commands; each command asks `load_settings` for those it cannot do without."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True)
+
+    supabase_url: str | None = None
+    # Anyone may know this key, but a secret key put here by mistake must not end in a log.
+    supabase_publishable_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY")
+    )
+    agent_worker_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
+    anthropic_base_url: str | None = None
+    agent_listen_url: SecretStr | None = None
+    database_url: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+
+    MENDS: ClassVar[dict[str, str]] = {
+        "supabase_url": "Set it to the project's URL, e.g. https://abc.supabase.example.",
+        "supabase_publishable_key": "Set it to the publishable key, or SUPABASE_ANON_KEY to the anon key.",
+        "agent_worker_key": "Let a database administrator run: select agent.mint_worker_key('name', 90).",
+        "anthropic_api_key": "Set it to an API key of Anthropic.",
+        "anthropic_base_url": "Set it to an http or https URL, or leave it out.",
+        "agent_listen_url": "Set it to postgresql://agent_listener:...@host:5432/postgres, or leave it out to poll.",
+        "database_url": "Set it to postgresql://postgres:...@host:5432/postgres.",
+        "smtp_url": "Set it to smtp://user:password@host:587, or leave it out.",
+    }
+
+
+def load_settings(required: Iterable[str] = ()) -> Settings:
+    """Read the environment.
+
+    Raises ConfigurationError with one fault for each required field that is missing and each field that is wrong.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise ConfigurationError([_shape_fault(item) for item in error.errors(include_input=False)]) from None
+    faults = [
+        Fault(name.upper(), "is not set.", Settings.MENDS[name]) for name in required if getattr(settings, name) is None
+    ]
+    faults += _url_faults(settings)
+    faults += _key_faults(settings)
+    if faults:
+        raise ConfigurationError(faults)
+    return settings
+
+
+def _shape_fault(item: ErrorDetails) -> Fault:
+    name = str(item["loc"][0]).lower()
+    return Fault(name.upper(), f"cannot be read ({item['msg']}).", Settings.MENDS.get(name, "Correct it."))
+
+
+def _url_faults(settings: Settings) -> Iterable[Fault]:
+    schemes = {
+        "supabase_url": ("https", "http"),
+        "anthropic_base_url": ("https", "http"),
+        "agent_listen_url": ("postgresql", "postgres"),
+        "database_url": ("postgresql", "postgres"),
+        "smtp_url": ("smtp", "smtps"),
+    }
+    for name, allowed in schemes.items():
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not _is_url(text, allowed):
+            yield Fault(name.upper(), f"is not a {allowed[0]}:// URL with a host.", Settings.MENDS[name])
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in schemes
+            and (bool(parts.hostname) or parts.scheme.startswith("postgres"))
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:
+        return False
+
+
+def _key_faults(settings: Settings) -> Iterable[Fault]:
+    publishable = settings.supabase_publishable_key
+    if publishable is not None:
+        text = publishable.get_secret_value()
+        if text.startswith("sb_secret_") or unverified_claims(text).get("role") == "service_role":
+            yield Fault(
+                "SUPABASE_PUBLISHABLE_KEY",
+                "is a secret key, which passes every row-level rule.",
+                "Use the publishable (anon) key; nothing here needs more.",
+            )
+    worker = settings.agent_worker_key
+    if worker is not None:
+        claims = unverified_claims(worker.get_secret_value())
+        expires = claims.get("exp")
+        if claims.get("role") != "agent_worker":
+            problem = "is not a worker's key (a token whose role is agent_worker)."
+        elif isinstance(expires, int | float) and expires < time.time():
+            problem = "has expired."
+        else:
+            return
+        yield Fault("AGENT_WORKER_KEY", problem, Settings.MENDS["agent_worker_key"])
