@@ -35,6 +35,10 @@ begin
       detail = 'request_open: ' || v_request.id, hint = 'Wait for it, or cancel it first.';
   end if;
 
+  -- A draft whose time is over is in nobody's way, whether or not a sweeper has been by.
+  update public.ai_drafts
+  set status = 'expired', updated_at = now()
+  where created_by = v_user_id and client_id = p_client_id and status in ('pending', 'edited') and expires_at <= now();
   select d.id into v_draft_id from public.ai_drafts as d
   where d.created_by = v_user_id and d.client_id = p_client_id and d.draft_type = p_draft_type and d.purpose = p_purpose
     and d.deal_id is not distinct from p_deal_id and d.task_id is not distinct from p_task_id and d.status in ('pending', 'edited');
