@@ -1,0 +1,388 @@
+"""Starts and stops a Postgres of our own: as root or not, without leaving one behind, on a port nobody else has."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import quote
+
+import psutil
+
+from agent_service.devstack._account import Account, choose_account, reachable_binaries, shared_folder
+
+__all__ = ["DevstackError", "PostgresServer", "free_port", "require_free_port"]
+
+HOST = "127.0.0.1"
+SUPERUSER = "supabase_admin"
+START_SECONDS = 60
+# A predecessor whose owner was killed needs a moment to shut down.
+LOCK_SECONDS = 12
+
+SETTINGS = {
+    "cluster_name": "account-manager-agent",
+    "jit": "off",
+    "listen_addresses": HOST,
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "wal_level": "logical",  # what the realtime publication expects
+}
+# A crash of the machine loses everything; one of a process, Postgres' own included, nothing that was committed.
+THROW_AWAY = {"autovacuum_naptime": "5min", "fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+
+
+class DevstackError(Exception):
+    """The local stack could not be started or stopped; the message says why and what to do."""
+
+
+class PostgresServer:
+    """One Postgres server in `data_dir`, running from `start` to `stop` and never longer than this process.
+
+    `data_dir` None is a new folder that goes when the server ends, even if this process is killed. `port` None takes a
+    free one, `bin_dir` None the wheel's programs. `durable` False trades safety in a crash of the machine for speed.
+    """
+
+    host = HOST
+
+    def __init__(
+        self,
+        data_dir: Path | None,
+        *,
+        port: int | None = None,
+        bin_dir: Path | None = None,
+        durable: bool = False,
+    ) -> None:
+        self._wanted_dir = data_dir
+        self._wanted_port = port
+        self._bin_dir = bin_dir
+        self._durable = durable
+        self._account = choose_account()
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+        self._port: int | None = None
+        self._socket_dir: Path | None = None
+        self._data_dir: Path | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of this server: its cluster, its log, the secret its passwords come from."""
+        if self._data_dir is None:
+            raise DevstackError("The server has not been started.")
+        return self._data_dir
+
+    @property
+    def port(self) -> int:
+        """The TCP port on loopback; also part of the socket's name."""
+        if self._port is None:
+            raise DevstackError("The server is not running.")
+        return self._port
+
+    @property
+    def socket_dir(self) -> Path:
+        """The folder of the unix socket, with a path short enough for one."""
+        if self._socket_dir is None:
+            raise DevstackError("The server is not running.")
+        return self._socket_dir
+
+    @property
+    def log_file(self) -> Path:
+        """What Postgres writes to its log, kept across starts."""
+        return self.data_dir / "postgres.log"
+
+    def dsn(self, user: str = "postgres", dbname: str = "postgres", password: str | None = None) -> str:
+        """Return a URL; the password is the role's own in this stack unless given."""
+        secret = self.password(user) if password is None else password
+        return f"postgresql://{quote(user)}:{quote(secret, safe='')}@{HOST}:{self.port}/{quote(dbname)}"
+
+    def password(self, role: str) -> str:
+        """Return the password of `role`: derived from the stack's secret, so that none but the secret is kept."""
+        secret = (self.data_dir / "secret").read_bytes()
+        return hmac.digest(secret, role.encode(), hashlib.sha256).hex()[:32]
+
+    def start(self) -> None:
+        """Make the data folder if needed and return when Postgres accepts connections.
+
+        Raises DevstackError when the folder is another major version's or in use, or the port is taken.
+        """
+        if self._wanted_port is not None:
+            require_free_port(self._wanted_port)
+        if self._wanted_dir is None:
+            self._data_dir = Path(tempfile.mkdtemp(prefix="account-agent-", dir=_temporary_root(self._account)))
+        else:
+            self._data_dir = self._wanted_dir.absolute()
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+        self.data_dir.chmod(0o711 if self._account.name else 0o700)  # Postgres' account passes through, no more
+        self._lock = _lock_folder(self.data_dir)
+        try:
+            bin_dir = self._find_binaries()
+            cluster = self._prepare_cluster(bin_dir)
+            self._launch(bin_dir, cluster)
+        finally:
+            self._lock.close()  # the supervisor, if there is one now, holds it from here on
+
+    def stop(self) -> None:
+        """Shut down and return when the server is gone; harmless when it is not running."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is None:
+            return
+        assert supervisor.stdin is not None  # noqa: S101  we opened it
+        supervisor.stdin.close()
+        supervisor.wait(timeout=30)
+        self._port = self._socket_dir = None
+
+    def _find_binaries(self) -> Path:
+        if self._bin_dir is None:
+            return reachable_binaries(self._account)
+        if not (self._bin_dir / "postgres").is_file():
+            raise DevstackError(f"There is no Postgres in {self._bin_dir}: give the folder of initdb and postgres.")
+        if not self._account.reaches(self._bin_dir):
+            raise DevstackError(f"Root runs Postgres as {self._account.name!r}, which may not enter {self._bin_dir}.")
+        return self._bin_dir
+
+    def _prepare_cluster(self, bin_dir: Path) -> Path:
+        """Return the folder of the cluster, made by initdb in one step if it is not there."""
+        home = self.data_dir
+        if not self._account.reaches(home):
+            home = self._shared_home()
+        cluster = home / "cluster"
+        major = _major_version(bin_dir)
+        if cluster.is_dir():
+            found = (cluster / "PG_VERSION").read_text().strip()
+            if found != major:
+                raise DevstackError(
+                    f"The data folder {self.data_dir} was made by Postgres {found}, "
+                    f"and the programs of Postgres {major} cannot read it. Move the folder away to start afresh, or use Postgres {found}."
+                )
+            _end_left_over(cluster)
+            return cluster
+        fresh = home / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)  # an initdb that was interrupted
+        (self.data_dir / "secret").touch(mode=0o600)
+        (self.data_dir / "secret").write_bytes(secrets.token_bytes(32))
+        self._initdb(bin_dir, fresh, major)
+        return fresh.rename(cluster)
+
+    def _shared_home(self) -> Path:
+        """Root's folder may lie where Postgres' account cannot go; its cluster then lives elsewhere, behind a link."""
+        link = self.data_dir / "cluster-home"
+        if not link.is_dir():
+            link.unlink(missing_ok=True)
+            link.symlink_to(shared_folder())
+        return link.resolve()
+
+    def _initdb(self, bin_dir: Path, folder: Path, major: str) -> None:
+        folder.mkdir(mode=0o700)
+        self._account.own(folder)
+        # PostgreSQL 17 and later bring a UTF-8 locale of their own; before, the system's is used.
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        with tempfile.NamedTemporaryFile("w", prefix="pw-", dir=_temporary_root(self._account)) as password_file:
+            password_file.write(self.password(SUPERUSER))
+            password_file.flush()
+            self._account.own(Path(password_file.name))
+            done = subprocess.run(
+                [
+                    bin_dir / "initdb",
+                    f"--pgdata={folder}",
+                    f"--username={SUPERUSER}",
+                    f"--pwfile={password_file.name}",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                    "--no-instructions",
+                    *(locale if int(major) >= 17 else ["--locale=C.UTF-8"]),
+                    *([] if self._durable else ["--no-sync"]),
+                ],
+                cwd="/",
+                env=_environment(),
+                check=False,
+                capture_output=True,
+                text=True,
+                user=self._account.name,
+                extra_groups=None if self._account.name is None else [],
+            )
+        if done.returncode != 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise DevstackError(f"initdb failed in {folder}:\n{(done.stderr or done.stdout).strip()}")
+
+    def _launch(self, bin_dir: Path, cluster: Path) -> None:
+        for attempt in range(5):
+            port = self._wanted_port or free_port()
+            if self._try_launch(bin_dir, cluster, port):
+                return
+            self.stop()
+            # Another process may take a free port between the look and the start.
+            if self._wanted_port is not None or attempt == 4 or "could not bind" not in _tail(self.log_file):
+                break
+        raise DevstackError(f"Postgres did not start. The end of {self.log_file}:\n{_tail(self.log_file)}")
+
+    def _try_launch(self, bin_dir: Path, cluster: Path, port: int) -> bool:
+        socket_dir = Path(tempfile.mkdtemp(prefix="pg-", dir=_temporary_root(self._account)))
+        self._account.own(socket_dir)
+        settings = {**SETTINGS, **({} if self._durable else THROW_AWAY)}
+        settings |= {"port": str(port), "unix_socket_directories": str(socket_dir)}
+        remove = [socket_dir, *([self.data_dir] if self._wanted_dir is None else [])]
+        assert self._lock is not None  # noqa: S101  start() took it
+        with self.log_file.open("ab") as log:
+            supervisor = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", Path(__file__).with_name("_supervisor.py")),
+                    f"--owner={os.getpid()}",
+                    *([f"--user={self._account.name}"] if self._account.name else []),
+                    *(f"--remove={path}" for path in remove),
+                    *("--", bin_dir / "postgres", "-D", cluster),
+                    *(f"--{name}={value}" for name, value in settings.items()),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C in the owner's terminal is the owner's to handle
+                pass_fds=[self._lock.fileno()],
+            )
+        self._supervisor, self._port, self._socket_dir = supervisor, port, socket_dir
+        return _wait_ready(cluster, supervisor)
+
+
+def free_port() -> int:
+    """Return a TCP port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free_port(port: int) -> None:
+    """Raise DevstackError with the name of the process that listens on `port`, if there is one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a closed connection is no holder
+        try:
+            probe.bind((HOST, port))
+        except PermissionError as error:
+            raise DevstackError(f"Port {port} needs more rights than this user has; take one above 1023.") from error
+        except OSError as error:
+            holder = _port_holder(port)
+            raise DevstackError(f"Port {port} is taken by {holder}. Stop it, or choose another port.") from error
+
+
+def _port_holder(port: int) -> str:
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:  # macOS shows other processes to root only
+        return "another process"
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr[1:2] == (port,):
+            try:
+                process = psutil.Process(connection.pid)
+                return f"process {process.pid} ({process.name()}, of user {process.username()})"
+            except psutil.Error:
+                break
+    return "a process of another user"
+
+
+def _lock_folder(data_dir: Path) -> IO[str]:
+    """Take the folder for one server. The lock is the supervisor's, so it outlives an owner that was killed."""
+    lock = (data_dir / "lock").open("a+")
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = _recorded_owner(lock)
+            if time.monotonic() < deadline and (owner is None or not psutil.pid_exists(owner)):
+                time.sleep(0.05)
+                continue
+            lock.close()
+            who = f"process {owner}" if owner else "another process"
+            raise DevstackError(f"The data folder {data_dir} is in use by {who}. Stop that first.") from None
+        lock.seek(0)
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
+        return lock
+
+
+def _recorded_owner(lock: IO[str]) -> int | None:
+    lock.seek(0)
+    text = lock.read()
+    return int(text) if text.isdigit() else None
+
+
+def _end_left_over(cluster: Path) -> None:
+    """Deal with a postmaster.pid: end our own postmaster if one is left, remove the file if it names nobody of ours.
+
+    Postgres takes any living process of the recorded id for its predecessor, and containers soon reuse ids.
+    """
+    pid_file = cluster / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    first = pid_file.read_text().partition("\n")[0]
+    try:
+        process = psutil.Process(int(first))
+        if str(cluster) in process.cmdline():
+            process.send_signal(2)
+            process.wait(timeout=15)
+    except (psutil.NoSuchProcess, ValueError):
+        pass
+    except (psutil.AccessDenied, psutil.TimeoutExpired) as error:
+        raise DevstackError(f"A Postgres server, process {first}, still runs in {cluster}.") from error
+    pid_file.unlink(missing_ok=True)
+
+
+def _wait_ready(cluster: Path, supervisor: subprocess.Popen[bytes]) -> bool:
+    """Wait until postmaster.pid says `ready`, as pg_ctl does; False when the server ended or took too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while supervisor.poll() is None and time.monotonic() < deadline:
+        try:
+            lines = (cluster / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            lines = []
+        if len(lines) >= 8 and lines[7].strip() == "ready":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _temporary_root(account: Account) -> Path:
+    """A folder for sockets and short-lived files: open to `account`, and short, as a socket's path must be."""
+    for root in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  only mkdtemp makes anything in it
+        if len(root) < 60 and Path(root).is_dir() and os.access(root, os.W_OK) and account.reaches(Path(root)):
+            return Path(root)
+    raise DevstackError("There is no usable folder for temporary files: set TMPDIR to a short path open to all users.")
+
+
+def _major_version(bin_dir: Path) -> str:
+    text = subprocess.run([bin_dir / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"\d+", text)
+    if found is None:
+        raise DevstackError(f"{bin_dir / 'postgres'} does not say its version: {text!r}")
+    return found.group()
+
+
+def _environment() -> dict[str, str]:
+    """The environment without PGPORT, PGDATA and their like, which Postgres would obey."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+
+def _tail(file: Path, lines: int = 8) -> str:
+    return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else "(no log)"
