@@ -57,6 +57,7 @@ class FakeSupabase:
         self.lock = threading.Lock()
         self.url = None
         self.context = CONTEXT
+        self.worker_key = WORKER_KEY
         self._start()
 
     def _start(self, port=0):

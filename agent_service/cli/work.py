@@ -1,0 +1,130 @@
+"""`account-agent work`: run a worker, or drain the queue once and exit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent_service.errors import ConfigurationError
+from agent_service.logging import configure_logging, get_logger
+from agent_service.settings import WORKER_FIELDS, Settings, load_settings
+
+if TYPE_CHECKING:
+    from workers.runner import Runner, RunnerOptions, Summary
+
+__all__ = ["work"]
+
+EXIT_DRAINED = 0
+EXIT_FAILED = 1
+EXIT_NO_SERVER = 2
+KINDS = ("draft",)
+
+
+def work(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Do what is due, then exit (for cron).")] = False,
+    concurrency: Annotated[int, typer.Option(min=1, max=200, help="Jobs worked on side by side.")] = 4,
+    kinds: Annotated[list[str] | None, typer.Option("--kinds", help="Only these kinds of job; repeatable.")] = None,
+    lease_seconds: Annotated[int, typer.Option(min=10, max=300, help="How long a claim lasts unrenewed.")] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every job, not only trouble.")] = False,
+) -> None:
+    """Do the jobs that are due: write drafts under the rights of those who asked.
+
+    Exit codes with --once: 0 nothing is due any more, 1 a job failed for good, 2 wrong settings or no server.
+    """
+    configure_logging(level=logging.WARNING if once and not verbose else logging.INFO)
+    if unknown := sorted(set(kinds or ()) - set(KINDS)):
+        raise typer.BadParameter(f"{', '.join(unknown)}: there are jobs of kind {', '.join(KINDS)}.")
+    try:
+        settings = load_settings(WORKER_FIELDS)
+    except ConfigurationError as error:
+        _say(str(error), {"error": str(error)}, as_json=as_json, failed=True)
+        raise typer.Exit(EXIT_NO_SERVER) from None
+
+    from workers.runner import RunnerOptions  # noqa: PLC0415 - other commands need not wait for it
+
+    options = RunnerOptions(concurrency=concurrency, lease_seconds=lease_seconds, once=once)
+    summary = asyncio.run(_run(settings, kinds or KINDS, options))
+    _say(_sentence(summary, once=once), _report(summary), as_json=as_json, failed=summary.fatal is not None)
+    if summary.fatal is not None or (once and summary.ended["unsettled"]):
+        raise typer.Exit(EXIT_NO_SERVER)
+    if once and summary.ended["failed"]:
+        raise typer.Exit(EXIT_FAILED)
+
+
+async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions) -> Summary:
+    from agent_service.jobs import Jobs  # noqa: PLC0415 - as above
+    from agent_service.supabase import Supabase  # noqa: PLC0415
+    from workers import draft  # noqa: PLC0415
+    from workers.listener import listen  # noqa: PLC0415
+    from workers.runner import Runner  # noqa: PLC0415
+
+    # load_settings(WORKER_FIELDS) has seen to these three.
+    assert settings.supabase_url and settings.supabase_publishable_key and settings.agent_worker_key  # noqa: S101, PT018
+    connections = 2 * options.concurrency + 2  # each job may be working and in a heartbeat; and the claims
+    async with Supabase(
+        settings.supabase_url, settings.supabase_publishable_key, max_connections=connections
+    ) as supabase:
+        jobs = Jobs(supabase, settings.agent_worker_key)
+        handlers = {kind: {draft.KIND: draft.make_handler}[kind](jobs) for kind in kinds}
+        runner = Runner(jobs, handlers, options)
+        _stop_on_signals(runner)
+        listener = None
+        if settings.agent_listen_url is not None and not options.once:
+            listener = asyncio.create_task(listen(settings.agent_listen_url, runner.wake))
+        try:
+            return await runner.run()
+        finally:
+            if listener is not None:
+                listener.cancel()
+                await asyncio.gather(listener, return_exceptions=True)
+
+
+def _stop_on_signals(runner: Runner) -> None:
+    def stop(number: signal.Signals) -> None:
+        get_logger().info("worker.signal", signal=number.name)
+        runner.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+
+
+def _report(summary: Summary) -> dict[str, object]:
+    return {
+        "ended": dict(sorted(summary.ended.items())),
+        "codes": dict(sorted(summary.codes.items())),
+        "seconds": round(summary.seconds, 3),
+        "error": str(summary.fatal) if summary.fatal else None,
+    }
+
+
+def _sentence(summary: Summary, *, once: bool) -> str:
+    words = {
+        "done": "written",
+        "queued": "to be tried again",
+        "returned": "given back",
+        "failed": "failed for good",
+        "cancelled": "cancelled",
+        "lost": "left to another worker",
+        "unsettled": "left to their lease",
+    }
+    counts = [f"{summary.ended[state]} {word}" for state, word in words.items() if summary.ended[state]]
+    why = ", ".join(sorted(set(summary.codes)))
+    told = ", ".join(counts) or "no job was due"
+    if summary.fatal is not None:
+        return f"Stopped: {summary.fatal} ({told})"
+    start = "Queue drained" if once else "Stopped"
+    return f"{start}: {told}{f' ({why})' if why else ''}, {summary.seconds:.1f} s."
+
+
+def _say(text: str, report: Mapping[str, object], *, as_json: bool, failed: bool) -> None:
+    """Results go to standard output; a reason for not running to standard error, unless a program reads."""
+    typer.echo(json.dumps(report) if as_json else text, err=failed and not as_json)
