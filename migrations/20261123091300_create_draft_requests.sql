@@ -67,9 +67,10 @@ begin
   ) values (
     v_user_id, p_client_id, p_contact_id, p_deal_id, p_task_id, p_draft_type, p_purpose, p_hints, p_language, gen_random_uuid()
   ) returning * into v_request;
-  insert into agent.jobs (id, kind, user_id, client_id, request_id, dedupe_key, interactive, due_at, payload)
+  insert into agent.jobs (id, kind, user_id, client_id, request_id, dedupe_key, turn, interactive, due_at, payload)
   values (
-    v_request.job_id, 'draft', v_user_id, p_client_id, v_request.id, 'draft:' || v_request.id, p_interactive,
+    v_request.job_id, 'draft', v_user_id, p_client_id, v_request.id, 'draft:' || v_request.id,
+    agent.next_turn(v_user_id, 0::smallint), p_interactive,
     now() + case when p_interactive then interval '5 seconds' else interval '0' end,
     jsonb_build_object('request_id', v_request.id, 'draft_type', p_draft_type, 'purpose', p_purpose, 'hints', p_hints,
       'language', p_language, 'contact_id', p_contact_id, 'deal_id', p_deal_id, 'task_id', p_task_id)
