@@ -144,7 +144,7 @@ def read_claims(token: str) -> dict[str, Any]:
 
 
 @contextmanager
-def refused(sqlstate: str, detail: str | None = None, match: str = "") -> Iterator[None]:
+def refused(sqlstate: str, detail: str | None = None, match: str | None = None) -> Iterator[None]:
     """The block raises this SQLSTATE, and its detail starts with this code."""
     with pytest.raises(psycopg.Error, match=match) as caught:
         yield
