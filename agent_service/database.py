@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 
 from agent_service._paths import migrations_dir
+from agent_service.errors import PermanentError
 
-__all__ = ["Migration", "MigrationError", "Statement", "migrate", "read_migrations", "split_statements"]
+__all__ = ["Migration", "MigrationError", "Statement", "migrate", "pending", "read_migrations", "split_statements"]
 
 # The CLI's own statements: a database it never saw gets the table, an older one the two later columns.
 _HISTORY = """
@@ -29,7 +30,7 @@ _TOKEN = re.compile(
 _COMMENTS = re.compile(r"(?:\s+|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
 
 
-class MigrationError(Exception):
+class MigrationError(PermanentError):
     """A migration could not be applied; nothing of it was kept. The message names file, line and what Postgres said."""
 
 
@@ -67,13 +68,27 @@ def migrate(database_url: str, *, folder: Path | None = None) -> list[str]:
     Any number may run at once: each file is taken under a lock that ends with its transaction (and so holds behind a
     pooler, too). Raises MigrationError; files applied before the failing one stay applied.
     """
-    try:
-        connection = psycopg.connect(database_url, autocommit=True, prepare_threshold=None)
-    except psycopg.OperationalError as error:
-        raise MigrationError(f"The database cannot be reached: {str(error).strip()}\nCheck DATABASE_URL.") from error
-    with connection:
+    with _connect(database_url) as connection:
         migrations = read_migrations(folder)
         return [migration.path.name for migration in migrations if _apply(connection, migration)]
+
+
+def pending(database_url: str, *, folder: Path | None = None) -> list[Migration]:
+    """Return what `migrate` would apply, and change nothing."""
+    with _connect(database_url) as connection:
+        exists = connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone()
+        known: set[str] = set()
+        if exists and exists[0]:
+            rows = connection.execute("select version from supabase_migrations.schema_migrations")
+            known = {version for (version,) in rows}
+        return [migration for migration in read_migrations(folder) if migration.version not in known]
+
+
+def _connect(database_url: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(database_url, autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise MigrationError(f"The database cannot be reached: {str(error).strip()}\nCheck DATABASE_URL.") from error
 
 
 def _apply(connection: psycopg.Connection, migration: Migration) -> bool:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 import psutil
 
 from agent_service.devstack._account import Account, choose_account, reachable_binaries, shared_folder
+from agent_service.errors import PermanentError
 
 __all__ = ["DevstackError", "PostgresServer", "free_port", "require_free_port"]
 
@@ -47,7 +48,7 @@ SETTINGS = {
 THROW_AWAY = {"autovacuum_naptime": "5min", "fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
 
-class DevstackError(Exception):
+class DevstackError(PermanentError):
     """The local stack could not be started or stopped; the message says why and what to do."""
 
 
@@ -174,7 +175,8 @@ class PostgresServer:
             if found != major:
                 raise DevstackError(
                     f"The data folder {self.data_dir} was made by Postgres {found}, "
-                    f"and the programs of Postgres {major} cannot read it. Move the folder away to start afresh, or use Postgres {found}."
+                    f"which Postgres {major} cannot read. "
+                    f"Move the folder away to start afresh, or use Postgres {found}."
                 )
             _end_left_over(cluster)
             return cluster
