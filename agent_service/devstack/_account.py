@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 # Where root keeps what the other account must reach when the asked-for place is closed to it (say, below /root).
 SHARED_ROOT = Path("/var/lib/account-manager-agent")
@@ -23,6 +24,11 @@ class Account:
     name: str | None
     uid: int
     gid: int
+
+    @property
+    def process_options(self) -> dict[str, Any]:
+        """What subprocess needs to run a program under this account, with none of root's groups."""
+        return {} if self.name is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
         """Hand over one file or folder of ours; nothing above or below it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import json
 import os
 import select
 import shutil
@@ -27,7 +28,7 @@ def main() -> int:
     """Return the postmaster's exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--owner", type=int, required=True)
-    parser.add_argument("--user")
+    parser.add_argument("--account", type=json.loads, default={})
     parser.add_argument("--remove", action="append", default=[])
     parser.add_argument("command", nargs="+")
     args = parser.parse_args()
@@ -40,14 +41,13 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    account: dict[str, object] = {"user": args.user, "extra_groups": []} if args.user else {}
     postmaster: subprocess.Popen[bytes] = subprocess.Popen(
         args.command,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         cwd="/",
         preexec_fn=_die_with_parent(),  # noqa: PLW1509  this process has one thread
-        **account,  # type: ignore[call-overload]
+        **args.account,
     )
     while postmaster.poll() is None and not stopping:
         readable, _, _ = select.select([0], [], [], POLL_SECONDS)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
+import json
 import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,18 +18,15 @@ from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
 
-import psutil
+from agent_service.devstack._account import choose_account, reachable_binaries, shared_folder
+from agent_service.devstack._folders import end_left_over, lock_folder, temporary_root
+from agent_service.devstack._ports import HOST, free_port, require_free_port
+from agent_service.devstack.errors import DevstackError
 
-from agent_service.devstack._account import Account, choose_account, reachable_binaries, shared_folder
-from agent_service.errors import PermanentError
+__all__ = ["PostgresServer"]
 
-__all__ = ["DevstackError", "PostgresServer", "free_port", "require_free_port"]
-
-HOST = "127.0.0.1"
 SUPERUSER = "supabase_admin"
 START_SECONDS = 60
-# A predecessor whose owner was killed needs a moment to shut down.
-LOCK_SECONDS = 12
 
 SETTINGS = {
     "cluster_name": "account-manager-agent",
@@ -46,10 +42,6 @@ SETTINGS = {
 }
 # A crash of the machine loses everything; one of a process, Postgres' own included, nothing that was committed.
 THROW_AWAY = {"autovacuum_naptime": "5min", "fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
-
-
-class DevstackError(PermanentError):
-    """The local stack could not be started or stopped; the message says why and what to do."""
 
 
 class PostgresServer:
@@ -131,27 +123,36 @@ class PostgresServer:
         if self._wanted_port is not None:
             require_free_port(self._wanted_port)
         if self._wanted_dir is None:
-            self._data_dir = Path(tempfile.mkdtemp(prefix="account-agent-", dir=_temporary_root(self._account)))
+            self._data_dir = Path(tempfile.mkdtemp(prefix="account-agent-", dir=temporary_root(self._account)))
         else:
             self._data_dir = self._wanted_dir.absolute()
             self._data_dir.mkdir(parents=True, exist_ok=True)
         self.data_dir.chmod(0o711 if self._account.name else 0o700)  # Postgres' account passes through, no more
-        self._lock = _lock_folder(self.data_dir)
+        self._lock = lock_folder(self.data_dir)
         try:
             bin_dir = self._find_binaries()
             cluster = self._prepare_cluster(bin_dir)
             self._launch(bin_dir, cluster)
+        except BaseException:
+            self.stop()
+            raise
         finally:
             self._lock.close()  # the supervisor, if there is one now, holds it from here on
 
     def stop(self) -> None:
         """Shut down and return when the server is gone; harmless when it is not running."""
+        self._end_supervisor()
+        if self._wanted_dir is None and self._data_dir is not None:
+            shutil.rmtree(self._data_dir, ignore_errors=True)
+
+    def _end_supervisor(self) -> None:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is None:
             return
         assert supervisor.stdin is not None  # noqa: S101  we opened it
         supervisor.stdin.close()
         supervisor.wait(timeout=30)
+        shutil.rmtree(self.socket_dir, ignore_errors=True)  # it is there still if Postgres ended by itself
         self._port = self._socket_dir = None
 
     def _find_binaries(self) -> Path:
@@ -178,7 +179,7 @@ class PostgresServer:
                     f"which Postgres {major} cannot read. "
                     f"Move the folder away to start afresh, or use Postgres {found}."
                 )
-            _end_left_over(cluster)
+            end_left_over(cluster)
             return cluster
         fresh = home / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)  # an initdb that was interrupted
@@ -200,7 +201,7 @@ class PostgresServer:
         self._account.own(folder)
         # PostgreSQL 17 and later bring a UTF-8 locale of their own; before, the system's is used.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        with tempfile.NamedTemporaryFile("w", prefix="pw-", dir=_temporary_root(self._account)) as password_file:
+        with tempfile.NamedTemporaryFile("w", prefix="pw-", dir=temporary_root(self._account)) as password_file:
             password_file.write(self.password(SUPERUSER))
             password_file.flush()
             self._account.own(Path(password_file.name))
@@ -221,8 +222,7 @@ class PostgresServer:
                 check=False,
                 capture_output=True,
                 text=True,
-                user=self._account.name,
-                extra_groups=None if self._account.name is None else [],
+                **self._account.process_options,
             )
         if done.returncode != 0:
             shutil.rmtree(folder, ignore_errors=True)
@@ -233,14 +233,14 @@ class PostgresServer:
             port = self._wanted_port or free_port()
             if self._try_launch(bin_dir, cluster, port):
                 return
-            self.stop()
+            self._end_supervisor()
             # Another process may take a free port between the look and the start.
             if self._wanted_port is not None or attempt == 4 or "could not bind" not in _tail(self.log_file):
                 break
         raise DevstackError(f"Postgres did not start. The end of {self.log_file}:\n{_tail(self.log_file)}")
 
     def _try_launch(self, bin_dir: Path, cluster: Path, port: int) -> bool:
-        socket_dir = Path(tempfile.mkdtemp(prefix="pg-", dir=_temporary_root(self._account)))
+        socket_dir = Path(tempfile.mkdtemp(prefix="pg-", dir=temporary_root(self._account)))
         self._account.own(socket_dir)
         settings = {**SETTINGS, **({} if self._durable else THROW_AWAY)}
         settings |= {"port": str(port), "unix_socket_directories": str(socket_dir)}
@@ -251,7 +251,7 @@ class PostgresServer:
                 [
                     *(sys.executable, "-I", "-S", Path(__file__).with_name("_supervisor.py")),
                     f"--owner={os.getpid()}",
-                    *([f"--user={self._account.name}"] if self._account.name else []),
+                    f"--account={json.dumps(self._account.process_options)}",
                     *(f"--remove={path}" for path in remove),
                     *("--", bin_dir / "postgres", "-D", cluster),
                     *(f"--{name}={value}" for name, value in settings.items()),
@@ -267,90 +267,6 @@ class PostgresServer:
         return _wait_ready(cluster, supervisor)
 
 
-def free_port() -> int:
-    """Return a TCP port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def require_free_port(port: int) -> None:
-    """Raise DevstackError with the name of the process that listens on `port`, if there is one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a closed connection is no holder
-        try:
-            probe.bind((HOST, port))
-        except PermissionError as error:
-            raise DevstackError(f"Port {port} needs more rights than this user has; take one above 1023.") from error
-        except OSError as error:
-            holder = _port_holder(port)
-            raise DevstackError(f"Port {port} is taken by {holder}. Stop it, or choose another port.") from error
-
-
-def _port_holder(port: int) -> str:
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:  # macOS shows other processes to root only
-        return "another process"
-    for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr[1:2] == (port,):
-            try:
-                process = psutil.Process(connection.pid)
-                return f"process {process.pid} ({process.name()}, of user {process.username()})"
-            except psutil.Error:
-                break
-    return "a process of another user"
-
-
-def _lock_folder(data_dir: Path) -> IO[str]:
-    """Take the folder for one server. The lock is the supervisor's, so it outlives an owner that was killed."""
-    lock = (data_dir / "lock").open("a+")
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = _recorded_owner(lock)
-            if time.monotonic() < deadline and (owner is None or not psutil.pid_exists(owner)):
-                time.sleep(0.05)
-                continue
-            lock.close()
-            who = f"process {owner}" if owner else "another process"
-            raise DevstackError(f"The data folder {data_dir} is in use by {who}. Stop that first.") from None
-        lock.seek(0)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
-        return lock
-
-
-def _recorded_owner(lock: IO[str]) -> int | None:
-    lock.seek(0)
-    text = lock.read()
-    return int(text) if text.isdigit() else None
-
-
-def _end_left_over(cluster: Path) -> None:
-    """Deal with a postmaster.pid: end our own postmaster if one is left, remove the file if it names nobody of ours.
-
-    Postgres takes any living process of the recorded id for its predecessor, and containers soon reuse ids.
-    """
-    pid_file = cluster / "postmaster.pid"
-    if not pid_file.exists():
-        return
-    first = pid_file.read_text().partition("\n")[0]
-    try:
-        process = psutil.Process(int(first))
-        if str(cluster) in process.cmdline():
-            process.send_signal(2)
-            process.wait(timeout=15)
-    except (psutil.NoSuchProcess, ValueError):
-        pass
-    except (psutil.AccessDenied, psutil.TimeoutExpired) as error:
-        raise DevstackError(f"A Postgres server, process {first}, still runs in {cluster}.") from error
-    pid_file.unlink(missing_ok=True)
-
-
 def _wait_ready(cluster: Path, supervisor: subprocess.Popen[bytes]) -> bool:
     """Wait until postmaster.pid says `ready`, as pg_ctl does; False when the server ended or took too long."""
     deadline = time.monotonic() + START_SECONDS
@@ -363,14 +279,6 @@ def _wait_ready(cluster: Path, supervisor: subprocess.Popen[bytes]) -> bool:
             return True
         time.sleep(0.01)
     return False
-
-
-def _temporary_root(account: Account) -> Path:
-    """A folder for sockets and short-lived files: open to `account`, and short, as a socket's path must be."""
-    for root in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  only mkdtemp makes anything in it
-        if len(root) < 60 and Path(root).is_dir() and os.access(root, os.W_OK) and account.reaches(Path(root)):
-            return Path(root)
-    raise DevstackError("There is no usable folder for temporary files: set TMPDIR to a short path open to all users.")
 
 
 def _major_version(bin_dir: Path) -> str:

@@ -1,0 +1,155 @@
+"""`account-agent devstack`: the local stack, kept in a folder and run in the foreground."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from psutil import Process
+
+    from agent_service.devstack.stack import Devstack
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Start, stop and describe the local stack.")
+
+DataDir = Annotated[Path, typer.Option("--data-dir", help="The folder that keeps the stack.", file_okay=False)]
+DEFAULT_DIR = Path(".devstack")
+STOP_SECONDS = 45
+
+
+@app.command()
+def up(
+    data_dir: DataDir = DEFAULT_DIR,
+    port: Annotated[int, typer.Option(help="Port of the gateway, the Supabase URL.")] = 54321,
+    db_port: Annotated[int, typer.Option(help="Port of Postgres.")] = 54322,
+    empty: Annotated[bool, typer.Option("--empty", help="Leave the sample CRM without data.")] = False,
+) -> None:
+    """Run the stack until Ctrl-C. The first start makes the folder and fills the sample CRM."""
+    from agent_service.devstack.stack import Devstack  # noqa: PLC0415  slow, and other commands do without
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    record = data_dir / "running.json"
+    with Devstack(data_dir, port=port, pg_port=db_port) as stack:
+        sign_ins = _sign_ins(stack, data_dir, empty=empty)
+        env = stack.env()
+        _write_private(record, {**_identity(), "env": env})
+        try:
+            _print(stack, env, sign_ins)
+            stop.wait()
+        finally:
+            record.unlink(missing_ok=True)
+    typer.echo("Stopped.")
+
+
+@app.command()
+def down(data_dir: DataDir = DEFAULT_DIR) -> None:
+    """Stop the stack that runs in a folder, from wherever it was started."""
+    import psutil  # noqa: PLC0415  only here
+
+    process = _running(data_dir)
+    if process is None:
+        typer.echo(f"No stack runs in {data_dir}.")
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        typer.echo(f"Process {process.pid} did not stop within {STOP_SECONDS} s.", err=True)
+        raise typer.Exit(1) from None
+    typer.echo("Stopped.")
+
+
+@app.command()
+def env(
+    data_dir: DataDir = DEFAULT_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print the running stack's settings: eval "$(account-agent devstack env)"."""
+    if _running(data_dir) is None:
+        typer.echo(f"No stack runs in {data_dir}. Start it with: account-agent devstack up", err=True)
+        raise typer.Exit(1)
+    settings: dict[str, str] = _read(data_dir)["env"]
+    if as_json:
+        typer.echo(json.dumps(settings, indent=2))
+        return
+    for name, value in settings.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _identity() -> dict[str, Any]:
+    import psutil  # noqa: PLC0415
+
+    return {"pid": os.getpid(), "started": psutil.Process().create_time()}
+
+
+def _running(data_dir: Path) -> Process | None:
+    """Return the process that runs the stack. Its start time is compared too, since a process id is used again."""
+    import psutil  # noqa: PLC0415
+
+    record = _read(data_dir)
+    try:
+        process = psutil.Process(record["pid"])
+        return process if abs(process.create_time() - record["started"]) < 1 else None
+    except (KeyError, psutil.NoSuchProcess):
+        return None
+
+
+def _read(data_dir: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((data_dir / "running.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content
+
+
+def _write_private(file: Path, content: object) -> None:
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _sign_ins(stack: Devstack, data_dir: Path, *, empty: bool) -> list[dict[str, str]]:
+    """Fill the sample CRM on the first start; who can sign in is kept beside it."""
+    file = data_dir / "sign-ins.json"
+    if not file.is_file():
+        _write_private(file, [] if empty else _seed(stack))
+    kept: list[dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    return kept
+
+
+def _seed(stack: Devstack) -> list[dict[str, str]]:
+    people = [
+        {"email": "ada@example.com", "password": "correct-horse", "role": "user"},
+        {"email": "eve@example.com", "password": "battery-staple", "role": "admin"},
+    ]
+    for person in people:
+        name = person["email"].partition("@")[0].title()
+        stack.create_user(person["email"], person["password"], full_name=name, role=person["role"])
+    return people
+
+
+def _print(stack: Devstack, env: dict[str, str], sign_ins: list[dict[str, str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("\n[bold]The local stack is running.[/bold] Ctrl-C stops it.\n")
+    for name, value in env.items():
+        console.print(f"  [dim]{name:<25}[/dim]{escape(value)}")
+    if sign_ins:
+        console.print("\n[bold]Sign-ins[/bold]")
+    for person in sign_ins:
+        console.print(f"  {escape(person['email']):<36}{escape(person['password']):<20}[dim]{person['role']}[/dim]")
+    console.print(f"\n[dim]Kept in {escape(str(stack.server.data_dir))}. Settings for another shell:[/dim]")
+    console.print('  eval "$(account-agent devstack env)"\n')
