@@ -7,23 +7,25 @@ import json
 import logging
 import signal
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from agent_service.errors import ConfigurationError
+from agent_service.jobs import Jobs
 from agent_service.logging import configure_logging, get_logger
 from agent_service.settings import WORKER_FIELDS, Settings, load_settings
-
-if TYPE_CHECKING:
-    from workers.runner import Runner, RunnerOptions, Summary
+from agent_service.supabase import Supabase
+from workers import draft
+from workers.listener import listen
+from workers.runner import Runner, RunnerOptions, Summary
 
 __all__ = ["work"]
 
 EXIT_DRAINED = 0
 EXIT_FAILED = 1
 EXIT_NO_SERVER = 2
-KINDS = ("draft",)
+MAKERS = {draft.KIND: draft.make_handler}
 
 
 def work(
@@ -40,18 +42,16 @@ def work(
     Exit codes with --once: 0 nothing is due any more, 1 a job failed for good, 2 wrong settings or no server.
     """
     configure_logging(level=logging.WARNING if once and not verbose else logging.INFO)
-    if unknown := sorted(set(kinds or ()) - set(KINDS)):
-        raise typer.BadParameter(f"{', '.join(unknown)}: there are jobs of kind {', '.join(KINDS)}.")
+    if unknown := sorted(set(kinds or ()) - set(MAKERS)):
+        raise typer.BadParameter(f"{', '.join(unknown)}: there are jobs of kind {', '.join(MAKERS)}.")
     try:
         settings = load_settings(WORKER_FIELDS)
     except ConfigurationError as error:
         _say(str(error), {"error": str(error)}, as_json=as_json, failed=True)
         raise typer.Exit(EXIT_NO_SERVER) from None
 
-    from workers.runner import RunnerOptions  # noqa: PLC0415 - other commands need not wait for it
-
     options = RunnerOptions(concurrency=concurrency, lease_seconds=lease_seconds, once=once)
-    summary = asyncio.run(_run(settings, kinds or KINDS, options))
+    summary = asyncio.run(_run(settings, kinds or MAKERS, options))
     _say(_sentence(summary, once=once), _report(summary), as_json=as_json, failed=summary.fatal is not None)
     if summary.fatal is not None or (once and summary.ended["unsettled"]):
         raise typer.Exit(EXIT_NO_SERVER)
@@ -60,12 +60,6 @@ def work(
 
 
 async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions) -> Summary:
-    from agent_service.jobs import Jobs  # noqa: PLC0415 - as above
-    from agent_service.supabase import Supabase  # noqa: PLC0415
-    from workers import draft  # noqa: PLC0415
-    from workers.listener import listen  # noqa: PLC0415
-    from workers.runner import Runner  # noqa: PLC0415
-
     # load_settings(WORKER_FIELDS) has seen to these three.
     assert settings.supabase_url and settings.supabase_publishable_key and settings.agent_worker_key  # noqa: S101, PT018
     connections = 2 * options.concurrency + 2  # each job may be working and in a heartbeat; and the claims
@@ -73,7 +67,7 @@ async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions)
         settings.supabase_url, settings.supabase_publishable_key, max_connections=connections
     ) as supabase:
         jobs = Jobs(supabase, settings.agent_worker_key)
-        handlers = {kind: {draft.KIND: draft.make_handler}[kind](jobs) for kind in kinds}
+        handlers = {kind: MAKERS[kind](jobs) for kind in kinds}
         runner = Runner(jobs, handlers, options)
         _stop_on_signals(runner)
         listener = None

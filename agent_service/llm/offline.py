@@ -28,7 +28,7 @@ __all__ = ["FALLBACK_LANGUAGE", "LANGUAGES", "MODEL", "PROVIDER", "OfflineWriter
 PROVIDER = "offline"
 MODEL = "offline-templates/1"
 FALLBACK_LANGUAGE = "en"
-LANGUAGES = ("en",)
+LANGUAGES = ("de", "en", "es", "fr")
 SUBJECT_LENGTH = 150
 _WORKING_DAYS = (MO, TU, WE, TH, FR)
 

@@ -18,10 +18,10 @@ _SPACES = re.compile(r"\s+")
 # What nobody filled in: [Your Name], {{first_name}}, {company}. Real text in brackets ([EXT]) is no loss either.
 _PLACEHOLDER = re.compile(r"\[[^\[\]]{0,80}\]|\{[^{}]{0,80}\}")
 _ADDRESS = re.compile(
-    r"""[a-z][a-z0-9+.-]{0,20}:(?://|\\\\)\S*          # any scheme://
+    r"""[a-z][a-z0-9+.-]{0,20}:(?://|\\\\)[^\s)]*       # any scheme://
     | \b(?:javascript|vbscript|data|mailto|tel|sms):\S*
-    | \bwww\.\S*
-    | \b(?:[\w-]+\.)+[a-z]{2,24}/\S*                    # host/path without a scheme
+    | \bwww\.[^\s)]*
+    | \b(?:[\w-]+\.)+[a-z]{2,24}/[^\s)]*                # host/path without a scheme
     | \S+@\S+                                           # mail addresses and handles
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -30,7 +30,7 @@ _EMPTY_PAIR = re.compile(r"\(\s*\)|“\s*”|\"\s*\"|«\s*»")
 _LOOSE_SPACE = re.compile(r"\s+(?=[,.;!)])")
 # Inline everywhere; at the start of a line also what would open a heading, list, rule, quote or table.
 _INLINE = re.compile(r"([\\`*_\[\]<>~]|&(?=#?\w+;)|!(?=\\?\[))")
-_LINE_START = re.compile(r"^(?:([#+=|-])|(\d+)([.)]))")
+_LINE_START = re.compile(r"^(?:([#+=|-])|(\d{1,9})([.)])(?=\s|$))")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
