@@ -5,6 +5,19 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+create function agent.is_iso_time(p_text text) returns boolean
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  -- A zone is asked for: without one the same text would be another moment in another session.
+  return p_text ~ '^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$' and p_text::timestamptz is not null;
+exception
+  when data_exception then -- 30 February
+    return false;
+end
+$$;
+comment on function agent.is_iso_time(text) is 'Whether it is an ISO 8601 time with its zone, on a day that exists.';
+
 create function public.complete_draft_job(
   p_content text, p_subject text default null, p_details jsonb default '{}', p_language text default 'en', p_context jsonb default null,
   p_provider text default 'offline', p_model text default null, p_usage jsonb default '{}', p_grounding jsonb default null
@@ -34,13 +47,14 @@ begin
     case when coalesce(v_content, '') = '' then 'p_content is empty: write something.' end,
     case when v_type in ('email', 'task') and v_subject is null then format('p_subject is empty: an %s needs one.', v_type) end,
     case when jsonb_typeof(p_details) is distinct from 'object' then 'p_details is not an object.' end,
+    case when octet_length(p_details::text) > 8192 then 'p_details is larger than 8 KiB.' end,
     case when p_details ->> 'priority' not in ('low', 'medium', 'high') then 'p_details.priority: use low, medium or high.' end,
-    -- A zone is asked for: without one the same text would be another moment in another session.
-    case when p_details ->> 'due_at' !~ '^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$'
+    case when agent.is_iso_time(p_details ->> 'due_at') is false
       then 'p_details.due_at: use an ISO 8601 time with its zone.' end,
     case when p_language ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$' is not true then 'p_language: use a language tag such as en.' end,
     case when p_provider ~ '^[a-z][a-z0-9_-]{0,39}$' is not true then 'p_provider: use a short lower-case name.' end,
-    case when octet_length(p_context::text) > 262144 then 'p_context is larger than 256 KiB.' end
+    case when octet_length(p_context::text) > 262144 then 'p_context is larger than 256 KiB.' end,
+    case when octet_length(p_grounding::text) > 262144 then 'p_grounding is larger than 256 KiB.' end
   ], null);
   if cardinality(v_faults) > 0 then
     raise exception using errcode = 'PT400', message = array_to_string(v_faults, ' '), detail = 'invalid_output',
@@ -160,17 +174,21 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_draft public.ai_drafts;
+  v_contact_id uuid;
+  v_deal_id uuid;
   v_faults text[];
 begin
   v_faults := array_remove(array[
     case when p_action = 'send' then 'p_action ''send'' is not built yet: use save, and send the mail yourself.'
-      when p_action is distinct from 'save' then 'p_action: use save.' end,
+      when p_action is distinct from 'save' then format('p_action is %s: use save.', coalesce(quote_literal(left(p_action, 40)), 'null')) end,
     case when p_create_task then 'p_create_task is not built yet: leave it out. (Approving a draft of type task creates that task.)' end,
     case when p_accept_stale then 'p_accept_stale is not built yet: leave it out. Drafts are not checked for staleness.' end
   ], null);
   if cardinality(v_faults) > 0 then
     raise exception using errcode = case when p_action in ('save', 'send') then 'PT501' else 'PT400' end,
-      message = array_to_string(v_faults, ' '), detail = 'not_built', hint = 'Nothing was approved.';
+      message = array_to_string(v_faults, ' '),
+      detail = case when p_action in ('save', 'send') then 'not_built' else 'invalid_argument: p_action' end,
+      hint = 'Nothing was approved.';
   end if;
 
   v_draft := agent.approve_draft_v1(p_draft_id, p_content_hash);
@@ -185,13 +203,17 @@ begin
       detail = 'recipient_changed', hint = 'Reject it and ask for a new draft. Nothing was approved.';
   end if;
 
-  -- As the person, under their own policies: what they may not write, approving does not write for them.
+  -- As the person, under their own policies: what they may not write, approving does not write for them. A contact or a deal that
+  -- is gone by now must not keep a note or a task from being approved.
+  v_contact_id := (select id from crm.contacts where id = v_draft.contact_id);
+  v_deal_id := (select id from crm.deals where id = v_draft.deal_id);
   if v_draft.draft_type = 'task' then
     perform crm.create_task(v_draft.client_id, v_draft.subject, v_draft.content, (v_draft.details ->> 'due_at')::timestamptz,
-      coalesce(v_draft.details ->> 'priority', 'medium'), v_draft.deal_id);
-  elsif coalesce(p_log_activity, v_draft.draft_type <> 'memo') then
+      coalesce(v_draft.details ->> 'priority', 'medium'), v_deal_id);
+  end if;
+  if coalesce(p_log_activity, v_draft.draft_type in ('email', 'note')) then
     perform crm.log_activity(v_draft.client_id, case when v_draft.draft_type = 'email' then 'email' else 'note' end,
-      case when v_draft.draft_type = 'email' then 'outbound' end, v_draft.subject, v_draft.content, v_draft.contact_id, v_draft.deal_id);
+      case when v_draft.draft_type = 'email' then 'outbound' end, v_draft.subject, v_draft.content, v_contact_id, v_deal_id);
   end if;
   return v_draft;
 end
@@ -205,12 +227,12 @@ as $$ select * from agent.reject_draft_v1(p_draft_id, p_reason) $$;
 comment on function public.reject_draft(uuid, text) is 'A person turns a draft down; the reason helps later ones.';
 
 revoke all on function
-public.complete_draft_job(text, text, jsonb, text, jsonb, text, text, jsonb, jsonb), agent.draft_expiry_days(),
+agent.is_iso_time(text), public.complete_draft_job(text, text, jsonb, text, jsonb, text, text, jsonb, jsonb), agent.draft_expiry_days(),
 agent.require_live_session(), agent.lock_open_draft(uuid, uuid), agent.approve_draft_v1(uuid, text), agent.reject_draft_v1(uuid, text),
 public.approve_draft(uuid, text, text, boolean, boolean, boolean), public.reject_draft(uuid, text)
 from public, anon, authenticated, service_role;
 grant execute on function
-public.complete_draft_job(text, text, jsonb, text, jsonb, text, text, jsonb, jsonb), agent.draft_expiry_days(),
+agent.is_iso_time(text), public.complete_draft_job(text, text, jsonb, text, jsonb, text, text, jsonb, jsonb), agent.draft_expiry_days(),
 agent.approve_draft_v1(uuid, text), agent.reject_draft_v1(uuid, text),
 public.approve_draft(uuid, text, text, boolean, boolean, boolean), public.reject_draft(uuid, text)
 to authenticated;

@@ -24,7 +24,7 @@ from psycopg import sql
 from agent_service._paths import sample_crm_dir
 from agent_service.database import migrate
 from agent_service.devstack.postgres import PostgresServer
-from agent_service.devstack.shim import apply_shim
+from agent_service.devstack.shim import DefaultPrivileges, apply_shim
 
 if TYPE_CHECKING:
     from agent_service.devstack.stack import Devstack
@@ -60,14 +60,20 @@ def _chosen_bin() -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def _make_template(server: PostgresServer) -> Database:
-    template = Database(server, TEMPLATE)
+def make_host(server: PostgresServer, name: str, *, default_privileges: DefaultPrivileges = "new") -> Database:
+    """A database with the shim and the sample CRM, as it is before our migrations."""
+    host = Database(server, name)
     with Database(server, "postgres").connect("supabase_admin") as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
-    apply_shim(template.dsn("supabase_admin"), password=server.password)
-    with template.connect() as connection:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    apply_shim(host.dsn("supabase_admin"), default_privileges=default_privileges, password=server.password)
+    with host.connect() as connection:
         for file in sorted(sample_crm_dir().glob("*.sql")):
             connection.execute(file.read_bytes())
+    return host
+
+
+def _make_template(server: PostgresServer) -> Database:
+    template = make_host(server, TEMPLATE)
     migrate(template.dsn())
     return template
 
@@ -115,6 +121,25 @@ def template_db(pg: PostgresServer) -> Database:
 @pytest.fixture(scope="session")
 def template_db15(pg15: PostgresServer) -> Database:
     return _make_template(pg15)
+
+
+@pytest.fixture(scope="session", name="make_host")
+def _make_host() -> Callable[..., Database]:
+    """The function above, for tests that cannot import this file."""
+    return make_host
+
+
+@pytest.fixture(scope="session")
+def host_template(pg: PostgresServer) -> Database:
+    """Shim and sample CRM without migrations, to be cloned."""
+    return make_host(pg, "template_host")
+
+
+@pytest.fixture
+def host_database(host_template: Database) -> Iterator[Database]:
+    """A fresh clone of a CRM that is not migrated yet."""
+    with clone(host_template) as copy:
+        yield copy
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ class Caller:
     conn: psycopg.Connection[Any]
     role: str
     claims: dict[str, Any] = field(default_factory=dict)
+    hook: bool = True  # False: as if somebody had unset pgrst.db_pre_request
 
     @contextmanager
     def transaction(self, path: str = "/", headers: dict[str, str] | None = None) -> Iterator[psycopg.Cursor[Any]]:
@@ -34,7 +35,8 @@ class Caller:
                 "set_config('request.headers', %s, true)",
                 (self.role, json.dumps({"role": self.role, **self.claims}), path, json.dumps(headers or {})),
             )
-            cursor.execute("select agent.check_request()")
+            if self.hook:
+                cursor.execute("select agent.check_request()")
             yield cursor
 
     def sql(self, query: str, *params: Any, path: str = "/") -> list[dict[str, Any]]:
@@ -101,9 +103,9 @@ class World:
 
     worker_jti: uuid.UUID = field(default_factory=uuid.uuid4)
 
-    def agent(self, job: dict[str, Any], **claims: Any) -> Caller:
+    def agent(self, job: dict[str, Any], *, hook: bool = True, **claims: Any) -> Caller:
         """The agent with the token of a claimed job, its claims taken from the token itself."""
-        return Caller(self.conn, "authenticated", {**read_claims(job["token"]), **claims})
+        return Caller(self.conn, "authenticated", {**read_claims(job["token"]), **claims}, hook)
 
     def request(self, who: str = "ada", client: str = "Acme", **arguments: Any) -> dict[str, Any]:
         asked = {"p_client_id": self.clients[client], "p_draft_type": "email", "p_purpose": "follow_up", **arguments}
@@ -151,6 +153,12 @@ def refused(sqlstate: str, detail: str | None = None, match: str | None = None) 
     assert caught.value.sqlstate == sqlstate, f"{caught.value.sqlstate}: {caught.value}"
     if detail is not None:
         assert (caught.value.diag.message_detail or "").split(":")[0] == detail, caught.value.diag.message_detail
+
+
+@pytest.fixture(name="refused")
+def _refused() -> Callable[..., AbstractContextManager[None]]:
+    """The function above, for tests that cannot import this file."""
+    return refused
 
 
 @pytest.fixture
