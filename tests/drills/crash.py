@@ -1,0 +1,198 @@
+"""Workers killed at random, and workers that come back after their lease: what is lost, doubled, stuck?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import multiprocessing
+import random
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
+
+from agent_service.devstack.stack import Devstack
+from agent_service.errors import AgentError
+from agent_service.jobs import DraftPayload, Job, Jobs
+from agent_service.llm.offline import OfflineWriter
+from agent_service.llm.protocol import DraftBrief
+from agent_service.supabase import Supabase
+from tests.drills import slow_worker
+
+PASSWORD = "only-for-drills"
+TYPES = ("email", "note", "task", "memo")
+SUBJECTS = list(itertools.product(TYPES, ("follow_up", "check_in", "deal_update", "custom")))
+UNFENCED = (Path(__file__).parent / "unfenced.sql").read_text()
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a drill is. zombies: jobs claimed by workers that return only after their lease has ended."""
+
+    jobs: int
+    kills: int
+    zombies: int
+    workers: int = 3
+    lease_seconds: int = 10
+    write_seconds: float = 1.5
+    drain_seconds: int = 60
+    fenced: bool = True
+
+
+@dataclass
+class Report:
+    """What a drill found. lost, doubled, stuck should be 0; seconds is how long it took."""
+
+    jobs: int = 0
+    kills: int = 0
+    done: int = 0
+    lost: int = 0
+    doubled: int = 0
+    stuck: int = 0
+    reclaimed: int = 0
+    zombie_answers: Counter[str] | None = None
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def run(size: Size, *, seed: int = 1) -> Report:
+    """Run one crash drill on a throw-away stack."""
+    random.seed(seed)
+    with Devstack(None) as stack, psycopg.connect(stack.database_url, autocommit=True) as database:
+        if not size.fenced:
+            database.execute(UNFENCED)
+        return asyncio.run(_drill(size, stack, database))
+
+
+async def _drill(size: Size, stack: Devstack, database: psycopg.Connection[tuple[object, ...]]) -> Report:
+    started = time.monotonic()
+    report = Report(jobs=size.jobs, zombie_answers=Counter())
+    env = stack.env()
+    database.execute("update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 10000")
+    async with Supabase(stack.url, SecretStr(stack.publishable_key)) as supabase:
+        jobs = Jobs(supabase, SecretStr(env["AGENT_WORKER_KEY"]))
+        await asyncio.to_thread(_ask, stack, database, size.jobs)
+        # Kills are at random: a job may meet more of them than a real one's five attempts allow for.
+        database.execute("update agent.jobs set max_attempts = 1000")
+        claimed = await jobs.claim(["draft"], limit=size.zombies, lease_seconds=size.lease_seconds)
+        zombies = [asyncio.create_task(_come_back_late(jobs, job, size, report)) for job in claimed]
+        with _Workers(size, stack.url, stack.publishable_key, env["AGENT_WORKER_KEY"]) as workers:
+            while report.kills < size.kills:
+                await asyncio.sleep(random.uniform(0.05, 0.6))
+                workers.kill_one()
+                report.kills += 1
+            await asyncio.gather(*zombies)
+            # Nothing is killed any more: all must end within a lease, a poll and the time to write what is left.
+            left = _count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
+            patience = size.lease_seconds + slow_worker.POLL_SECONDS + size.drain_seconds * left / max(size.jobs, 1) + 5
+            ends_at = time.monotonic() + patience
+            while time.monotonic() < ends_at:
+                report.stuck = _count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
+                if not report.stuck:
+                    break
+                await asyncio.sleep(0.2)
+    _look(database, report)
+    report.seconds = round(time.monotonic() - started, 1)
+    return report
+
+
+def _ask(stack: Devstack, database: psycopg.Connection[tuple[object, ...]], count: int) -> None:
+    """Ask for `count` drafts as people do: signed in, over HTTP."""
+    import supabase as official  # noqa: PLC0415 - slow, and only here
+
+    per_user = 4 * len(SUBJECTS)
+    made = 0
+    for number in range(-(-count // per_user)):
+        email = f"drill{number}@example.com"
+        owner = stack.create_user(email, PASSWORD, full_name=f"Drill {number}")
+        made_clients = database.execute(
+            "insert into public.clients (name, owner_id) select 'Client ' || n, %s from generate_series(1, 4) as n "
+            "returning id",
+            (owner,),
+        )
+        client_ids = [row[0] for row in made_clients]
+        user = official.create_client(stack.url, stack.publishable_key)
+        user.auth.sign_in_with_password({"email": email, "password": PASSWORD})
+        for client_id, (draft_type, purpose) in itertools.product(client_ids, SUBJECTS):
+            if made == count:
+                return
+            user.rpc(
+                "request_draft", {"p_client_id": str(client_id), "p_draft_type": draft_type, "p_purpose": purpose}
+            ).execute()
+            made += 1
+
+
+async def _come_back_late(jobs: Jobs, job: Job, size: Size, report: Report) -> None:
+    """A worker that was stopped in the middle: it has read and written, its lease has gone, and now it hands in."""
+    assert job.client_id is not None
+    assert report.zombie_answers is not None
+    context, snapshot = await jobs.context(job.token, job.client_id, days=30)
+    payload = DraftPayload.model_validate(job.payload)
+    brief = DraftBrief(draft_type=payload.draft_type, purpose=payload.purpose, language="en", context=context)
+    text = await OfflineWriter().write(brief)
+    # Until another worker has the job; within the 30 s that PostgREST grants past exp, so that only the fence is left.
+    await asyncio.sleep(size.lease_seconds + 8)
+    try:
+        await jobs.complete_draft(job.token, text, snapshot=snapshot, usage={})
+    except AgentError as error:
+        report.zombie_answers[error.detail_code or error.code or type(error).__name__] += 1
+    else:
+        report.zombie_answers["written"] += 1
+
+
+class _Workers:
+    """A crew that is kept complete: whoever is killed is replaced."""
+
+    def __init__(self, size: Size, url: str, publishable_key: str, worker_key: str) -> None:
+        # A fork server: a fresh interpreter with everything imported, from which a worker starts in milliseconds.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["tests.drills.slow_worker"])
+        self._arguments = (url, publishable_key, worker_key)
+        self._options = {"lease_seconds": size.lease_seconds, "write_seconds": size.write_seconds}
+        self._count = size.workers
+        self._crew: list[ForkServerProcess] = []
+
+    def __enter__(self) -> _Workers:
+        self._crew = [self._hire() for _ in range(self._count)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._crew:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.join()
+
+    def kill_one(self) -> None:
+        place = random.randrange(len(self._crew))
+        self._crew[place].kill()
+        self._crew[place].join()
+        self._crew[place] = self._hire()
+
+    def _hire(self) -> ForkServerProcess:
+        process = self._context.Process(target=slow_worker.run, args=self._arguments, kwargs=self._options, daemon=True)
+        process.start()
+        return process
+
+
+def _look(database: psycopg.Connection[tuple[object, ...]], report: Report) -> None:
+    report.done = _count(database, "select count(*) from public.ai_draft_requests where state = 'done'")
+    report.lost = report.jobs - _count(database, "select count(distinct request_id) from public.ai_drafts")
+    report.doubled = _count(
+        database,
+        "select count(*) from (select from public.ai_drafts group by request_id having count(*) > 1 union all "
+        "select from public.ai_interactions where outcome = 'completed' group by job_id having count(*) > 1) as d",
+    )
+    report.reclaimed = _count(database, "select coalesce(sum(attempts - 1), 0) from agent.jobs")
+
+
+def _count(database: psycopg.Connection[tuple[object, ...]], query: str) -> int:
+    row = database.execute(query).fetchone()  # type: ignore[call-overload]
+    return int(row[0])

@@ -1,0 +1,41 @@
+"""The real worker with a writer that takes its time, so that a kill finds it in the middle of something."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from pydantic import SecretStr
+
+from agent_service.drafts import draft_handler
+from agent_service.jobs import Jobs
+from agent_service.llm.offline import OfflineWriter
+from agent_service.llm.protocol import DraftBrief, DraftText
+from agent_service.supabase import Supabase
+from workers.runner import Runner, RunnerOptions
+
+POLL_SECONDS = 1.0
+
+
+class SlowWriter:
+    """The offline writer after a wait of up to `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._writer = OfflineWriter()
+
+    async def write(self, brief: DraftBrief, /) -> DraftText:
+        await asyncio.sleep(random.uniform(0, self._seconds))
+        return await self._writer.write(brief)
+
+
+def run(url: str, publishable_key: str, worker_key: str, *, lease_seconds: int, write_seconds: float) -> None:
+    """Work until killed. The entry point of a process of its own."""
+    asyncio.run(_run(url, publishable_key, worker_key, lease_seconds=lease_seconds, write_seconds=write_seconds))
+
+
+async def _run(url: str, publishable_key: str, worker_key: str, *, lease_seconds: int, write_seconds: float) -> None:
+    async with Supabase(url, SecretStr(publishable_key)) as supabase:
+        jobs = Jobs(supabase, SecretStr(worker_key))
+        options = RunnerOptions(concurrency=4, lease_seconds=lease_seconds, poll_max=POLL_SECONDS)
+        await Runner(jobs, {"draft": draft_handler(jobs, SlowWriter(write_seconds))}, options).run()
