@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,33 +42,34 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     record = data_dir / "running.json"
-    with Devstack(data_dir, port=port, pg_port=db_port) as stack:
-        sign_ins = _sign_ins(stack, data_dir, empty=empty)
-        env = stack.env()
-        _write_private(record, {**_identity(), "env": env})
-        try:
+    try:
+        with Devstack(data_dir, port=port, pg_port=db_port) as stack:
+            sign_ins = _sign_ins(stack, data_dir, empty=empty)
+            env = stack.env()
+            _write_private(record, {**_identity(), "env": env})
             _print(stack, env, sign_ins)
             stop.wait()
-        finally:
-            record.unlink(missing_ok=True)
+    finally:
+        if _read(data_dir).get("pid") == os.getpid():
+            record.unlink()  # last, since `down` waits for it
     typer.echo("Stopped.")
 
 
 @app.command()
 def down(data_dir: DataDir = DEFAULT_DIR) -> None:
     """Stop the stack that runs in a folder, from wherever it was started."""
-    import psutil  # noqa: PLC0415  only here
-
     process = _running(data_dir)
     if process is None:
         typer.echo(f"No stack runs in {data_dir}.")
         return
     process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout=STOP_SECONDS)
-    except psutil.TimeoutExpired:
-        typer.echo(f"Process {process.pid} did not stop within {STOP_SECONDS} s.", err=True)
-        raise typer.Exit(1) from None
+    deadline = time.monotonic() + STOP_SECONDS
+    # The file goes when all is stopped. The process may stay as a zombie, if whoever started it does not look.
+    while _running(data_dir) is not None:
+        if time.monotonic() > deadline:
+            typer.echo(f"Process {process.pid} did not stop within {STOP_SECONDS} s.", err=True)
+            raise typer.Exit(1)
+        time.sleep(0.05)
     typer.echo("Stopped.")
 
 
@@ -129,14 +132,17 @@ def _sign_ins(stack: Devstack, data_dir: Path, *, empty: bool) -> list[dict[str,
 
 
 def _seed(stack: Devstack) -> list[dict[str, str]]:
-    people = [
-        {"email": "ada@example.com", "password": "correct-horse", "role": "user"},
-        {"email": "eve@example.com", "password": "battery-staple", "role": "admin"},
-    ]
-    for person in people:
-        name = person["email"].partition("@")[0].title()
-        stack.create_user(person["email"], person["password"], full_name=name, role=person["role"])
-    return people
+    import psycopg  # noqa: PLC0415
+
+    from agent_service.crm_data.loading import AlreadyLoadedError  # noqa: PLC0415
+    from agent_service.crm_data.seed import seed  # noqa: PLC0415
+
+    password = stack.server.password("sign-ins")[:16]
+    with contextlib.suppress(AlreadyLoadedError):  # a first start that was killed before it could say who signs in
+        seed(stack.database_url, password=password)
+    with psycopg.connect(stack.database_url) as connection:
+        people = connection.execute("select email, role from public.profiles order by role desc, email").fetchall()
+    return [{"email": email, "password": password, "role": role} for email, role in people]
 
 
 def _print(stack: Devstack, env: dict[str, str], sign_ins: list[dict[str, str]]) -> None:

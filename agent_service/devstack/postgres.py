@@ -246,6 +246,7 @@ class PostgresServer:
         settings |= {"port": str(port), "unix_socket_directories": str(socket_dir)}
         remove = [socket_dir, *([self.data_dir] if self._wanted_dir is None else [])]
         assert self._lock is not None  # noqa: S101  start() took it
+        self.log_file.touch(mode=0o600)
         with self.log_file.open("ab") as log:
             supervisor = subprocess.Popen(
                 [

@@ -309,10 +309,13 @@ async def _new_password(password: object, encrypted: str | None) -> str:
 async def _read_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
+        json.dumps(body, ensure_ascii=False).encode()  # refuses half a surrogate pair, as Postgres would
     except ValueError as error:
         raise AuthError(400, "bad_json", f"Could not parse request body as JSON: {error}") from error
     if not isinstance(body, dict):
         raise AuthError(400, "bad_json", "Could not parse request body as JSON: it is not an object")
+    if "\\u0000" in json.dumps(body):
+        raise AuthError(400, "bad_json", "Could not parse request body as JSON: text cannot hold a NUL character")
     return body
 
 
