@@ -65,6 +65,7 @@ class Owner:
         self.kill()
         self.process.stdout.close()
         gone(self.supervisor)
+        shutil.rmtree(self.socket_dir, ignore_errors=True)  # left by a supervisor that was killed
 
 
 def gone(process: psutil.Process, seconds: float = 10) -> bool:
