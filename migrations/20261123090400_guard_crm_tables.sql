@@ -1,5 +1,5 @@
 -- Why: an agent token may not touch a CRM row, nor read beyond the client of its job, whatever the way in.
--- Touches: adds two statement triggers and four restrictive policies to each table behind crm.*, and a stage trigger to deals.
+-- Touches: adds two statement triggers and up to four restrictive policies to profiles and each table behind crm.*.
 -- Rollout: create trigger and create policy take a short exclusive lock on each table; no row is rewritten.
 
 set local lock_timeout = '5s';
@@ -20,7 +20,7 @@ begin
   return null;
 end
 $$;
-comment on function agent.tg_crm__refuse_agent() is 'BEFORE statement trigger of every table behind crm.*: 42501 for a token with act.';
+comment on function agent.tg_crm__refuse_agent() is 'BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.';
 
 create function agent.crm_base_tables() returns setof regclass
 language sql stable set search_path = ''
@@ -56,8 +56,12 @@ begin
           where attrelid = t.relid and attname = 'client_id' and atttypid = 'uuid'::regtype and not attisdropped
         ) then 'client_id'
       end as client_column
-    from agent.crm_base_tables() as t (relid)
-    inner join pg_catalog.pg_class as c on c.oid = t.relid
+    from (
+      select b.relid from agent.crm_base_tables() as b (relid)
+      union
+      select to_regclass('public.profiles') -- not behind crm.*, but it says who is an admin
+    ) as t
+    inner join pg_catalog.pg_class as c on c.oid = t.relid and c.relkind in ('r', 'p')
   loop
     execute format(
       'create or replace trigger agent_guard_write before insert or update or delete on %s '
@@ -95,7 +99,7 @@ begin
 end
 $$;
 comment on function agent.guard_crm_tables() is
-'Puts triggers and restrictive policies on the tables behind crm.*; run again after changing an adapter.';
+'Puts triggers and restrictive policies on profiles and the tables behind crm.*; run again after changing an adapter.';
 
 revoke all on function
 agent.tg_crm__refuse_agent(), agent.crm_base_tables(), agent.guard_crm_tables()

@@ -10,17 +10,42 @@ create table agent.host_settings (
   value text not null
 );
 comment on table agent.host_settings is 'What the host had before us and needs again: its own pre-request hook.';
-insert into agent.host_settings (name, value)
-select 'pgrst.db_pre_request' as name, format('%I.%I', n.nspname, p.proname) as value
-from pg_catalog.pg_db_role_setting as r
-cross join lateral unnest(r.setconfig) as s (setting)
-inner join pg_catalog.pg_proc as p on p.oid = to_regproc(split_part(s.setting, '=', 2))
-inner join pg_catalog.pg_namespace as n on p.pronamespace = n.oid
-where r.setrole = 'authenticator'::regrole
-  and r.setdatabase in (0, (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()))
-  and s.setting like 'pgrst.db\_pre\_request=%' and s.setting not like '%=agent.check_request'
-order by r.setdatabase desc
-limit 1;
+do $former$
+declare
+  v_name text := (
+    select nullif(split_part(s.setting, '=', 2), '')
+    from pg_catalog.pg_db_role_setting as r
+    cross join lateral unnest(r.setconfig) as s (setting)
+    where r.setrole = 'authenticator'::regrole
+      and r.setdatabase in (0, (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()))
+      and s.setting like 'pgrst.db\_pre\_request=%'
+    order by r.setdatabase desc -- as PostgREST reads it: a setting for the database wins over one for the role
+    limit 1
+  );
+  v_function oid := coalesce(to_regprocedure(v_name || '()')::oid, to_regproc(v_name)::oid); -- the latter: it has defaults
+  v_schema name;
+begin
+  if v_name is null or v_name = 'agent.check_request' then
+    return;
+  elsif v_function is null then
+    raise exception using message = format('pgrst.db_pre_request names %s, and there is no such function to keep.', v_name),
+      hint = 'Name it with its schema, or reset the setting of role authenticator.';
+  end if;
+  insert into agent.host_settings (name, value)
+  select 'pgrst.db_pre_request', format('%I.%I', n.nspname, p.proname)
+  from pg_catalog.pg_proc as p
+  inner join pg_catalog.pg_namespace as n on p.pronamespace = n.oid
+  where p.oid = v_function;
+  -- Workers' requests go through it like everybody's.
+  if not has_function_privilege('agent_worker', v_function, 'execute') then
+    execute format('grant execute on function %s to agent_worker', v_function::regprocedure);
+  end if;
+  v_schema := (select p.pronamespace::regnamespace from pg_catalog.pg_proc as p where p.oid = v_function);
+  if not has_schema_privilege('agent_worker', v_schema::text, 'usage') then
+    execute format('grant usage on schema %I to agent_worker', v_schema);
+  end if;
+end
+$former$;
 
 -- Definer: it reads agent.jobs, agent.worker_keys and auth.users for a caller who may read none of them.
 -- Returns what is left to the caller's own rights: whether to go read-only, and the host's own hook.
@@ -75,11 +100,11 @@ declare
   v_host_hook text;
 begin
   select c.is_read_only, c.host_hook into v_is_read_only, v_host_hook from agent.check_request_v1() as c;
-  if v_is_read_only then
-    set local transaction_read_only = on;
-  end if;
   if v_host_hook is not null then
     execute format('select %s()', v_host_hook); -- quoted and qualified when it was stored
+  end if;
+  if v_is_read_only then -- last: the host's hook may write, to count requests for instance
+    set local transaction_read_only = on;
   end if;
 end
 $$;
@@ -97,7 +122,8 @@ declare
   v_role name;
 begin
   for v_role in
-    select m.roleid::regrole::name from pg_catalog.pg_auth_members as m where m.member = 'authenticator'::regrole
+    select r.rolname from pg_catalog.pg_roles as r
+    where pg_has_role('authenticator', r.oid, 'member') and r.rolname !~ '^pg_' and r.rolname <> 'authenticator' and not r.rolsuper
     union select unnest(array['anon', 'authenticated', 'service_role', 'agent_worker']::name[])
   loop
     execute format('grant usage on schema agent to %I', v_role);
@@ -109,6 +135,14 @@ $grants$;
 do $hook$
 begin
   execute 'alter role authenticator set pgrst.db_pre_request = ''agent.check_request''';
+  if exists (
+    select from pg_catalog.pg_db_role_setting as r
+    inner join pg_catalog.pg_database as d on r.setdatabase = d.oid
+    where d.datname = current_database() and r.setrole = 'authenticator'::regrole
+      and r.setconfig::text like '%pgrst.db\_pre\_request=%'
+  ) then -- it would win over the one for the role
+    execute format('alter role authenticator in database %I set pgrst.db_pre_request = ''agent.check_request''', current_database());
+  end if;
 end
 $hook$;
 notify pgrst, 'reload config';

@@ -103,7 +103,7 @@ class World:
 
     worker_jti: uuid.UUID = field(default_factory=uuid.uuid4)
 
-    def agent(self, job: dict[str, Any], *, hook: bool = True, **claims: Any) -> Caller:
+    def agent(self, job: dict[str, Any], /, *, hook: bool = True, **claims: Any) -> Caller:
         """The agent with the token of a claimed job, its claims taken from the token itself."""
         return Caller(self.conn, "authenticated", {**read_claims(job["token"]), **claims}, hook)
 
@@ -161,8 +161,7 @@ def _refused() -> Callable[..., AbstractContextManager[None]]:
     return refused
 
 
-@pytest.fixture
-def world(db: psycopg.Connection[Any]) -> World:
+def make_world(db: psycopg.Connection[Any]) -> World:
     """Ada owns Acme, Bob owns Bolt, Eve is an admin; a signing key and a worker key are in place."""
     if not db.execute("select exists (select from agent.signing_keys)").fetchone()[0]:  # type: ignore[index]
         db.execute("select vault.create_secret(%s, 'test_secret')", (SECRET,))
@@ -175,3 +174,15 @@ def world(db: psycopg.Connection[Any]) -> World:
     made.add_client("Bolt", "bob")
     made.worker_jti = uuid.UUID(read_claims(made.value("select agent.mint_worker_key('tests', 1)"))["jti"])
     return made
+
+
+@pytest.fixture
+def world(db: psycopg.Connection[Any]) -> World:
+    """The small CRM in a fresh clone."""
+    return make_world(db)
+
+
+@pytest.fixture(name="make_world")
+def _make_world() -> Callable[[psycopg.Connection[Any]], World]:
+    """The function above, for tests that migrate a database of their own."""
+    return make_world
