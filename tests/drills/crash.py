@@ -8,8 +8,7 @@ import itertools
 import multiprocessing
 import random
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class Report:
     doubled: int = 0
     stuck: int = 0
     reclaimed: int = 0
-    zombie_answers: Counter[str] | None = None
+    zombie_answers: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
@@ -74,7 +73,7 @@ def run(size: Size, *, seed: int = 1) -> Report:
 
 async def _drill(size: Size, stack: Devstack, database: psycopg.Connection[tuple[object, ...]]) -> Report:
     started = time.monotonic()
-    report = Report(jobs=size.jobs, zombie_answers=Counter())
+    report = Report(jobs=size.jobs)
     env = stack.env()
     database.execute("update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 10000")
     async with Supabase(stack.url, SecretStr(stack.publishable_key)) as supabase:
@@ -133,7 +132,6 @@ def _ask(stack: Devstack, database: psycopg.Connection[tuple[object, ...]], coun
 async def _come_back_late(jobs: Jobs, job: Job, size: Size, report: Report) -> None:
     """A worker that was stopped in the middle: it has read and written, its lease has gone, and now it hands in."""
     assert job.client_id is not None
-    assert report.zombie_answers is not None
     context, snapshot = await jobs.context(job.token, job.client_id, days=30)
     payload = DraftPayload.model_validate(job.payload)
     brief = DraftBrief(draft_type=payload.draft_type, purpose=payload.purpose, language="en", context=context)
@@ -143,9 +141,10 @@ async def _come_back_late(jobs: Jobs, job: Job, size: Size, report: Report) -> N
     try:
         await jobs.complete_draft(job.token, text, snapshot=snapshot, usage={})
     except AgentError as error:
-        report.zombie_answers[error.detail_code or error.code or type(error).__name__] += 1
+        answer = error.detail_code or error.code or type(error).__name__
     else:
-        report.zombie_answers["written"] += 1
+        answer = "written"
+    report.zombie_answers[answer] = report.zombie_answers.get(answer, 0) + 1
 
 
 class _Workers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ from agent_service.drafts import draft_handler
 from agent_service.jobs import Jobs
 from agent_service.llm.offline import OfflineWriter
 from agent_service.llm.protocol import DraftBrief, DraftText
+from agent_service.logging import configure_logging
 from agent_service.supabase import Supabase
 from workers.runner import Runner, RunnerOptions
 
@@ -31,6 +33,7 @@ class SlowWriter:
 
 def run(url: str, publishable_key: str, worker_key: str, *, lease_seconds: int, write_seconds: float) -> None:
     """Work until killed. The entry point of a process of its own."""
+    configure_logging(level=logging.ERROR)
     asyncio.run(_run(url, publishable_key, worker_key, lease_seconds=lease_seconds, write_seconds=write_seconds))
 
 
