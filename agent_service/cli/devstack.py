@@ -157,5 +157,6 @@ def _print(stack: Devstack, env: dict[str, str], sign_ins: list[dict[str, str]])
         console.print("\n[bold]Sign-ins[/bold]")
     for person in sign_ins:
         console.print(f"  {escape(person['email']):<36}{escape(person['password']):<20}[dim]{person['role']}[/dim]")
-    console.print(f"\n[dim]Kept in {escape(str(stack.server.data_dir))}. Settings for another shell:[/dim]")
+    folders = sorted({stack.server.data_dir, stack.server.cluster_dir.parent})
+    console.print(f"\n[dim]Kept in {escape(' and '.join(map(str, folders)))}. Settings for another shell:[/dim]")
     console.print('  eval "$(account-agent devstack env)"\n')

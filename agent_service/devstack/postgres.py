@@ -87,6 +87,12 @@ class PostgresServer:
         return self._data_dir
 
     @property
+    def cluster_dir(self) -> Path:
+        """Postgres' own files: below `data_dir`, or elsewhere if its account may not go there."""
+        home = self.data_dir / "cluster-home"
+        return (home.resolve() if home.is_symlink() else self.data_dir) / "cluster"
+
+    @property
     def port(self) -> int:
         """The TCP port on loopback; also part of the socket's name."""
         if self._port is None:
@@ -127,6 +133,8 @@ class PostgresServer:
         else:
             self._data_dir = self._wanted_dir.absolute()
             self._data_dir.mkdir(parents=True, exist_ok=True)
+            if os.geteuid() not in (0, self._data_dir.stat().st_uid):
+                raise DevstackError(f"The folder {self._data_dir} is another user's. Choose one of your own.")
         self.data_dir.chmod(0o711 if self._account.name else 0o700)  # Postgres' account passes through, no more
         self._lock = lock_folder(self.data_dir)
         try:
@@ -166,35 +174,35 @@ class PostgresServer:
 
     def _prepare_cluster(self, bin_dir: Path) -> Path:
         """Return the folder of the cluster, made by initdb in one step if it is not there."""
-        home = self.data_dir
-        if not self._account.reaches(home):
-            home = self._shared_home()
-        cluster = home / "cluster"
+        link = self.data_dir / "cluster-home"
+        if not link.is_dir() and not self._account.reaches(self.data_dir):
+            link.unlink(missing_ok=True)
+            link.symlink_to(shared_folder())
+        cluster = self.cluster_dir
         major = _major_version(bin_dir)
         if cluster.is_dir():
-            found = (cluster / "PG_VERSION").read_text().strip()
-            if found != major:
-                raise DevstackError(
-                    f"The data folder {self.data_dir} was made by Postgres {found}, "
-                    f"which Postgres {major} cannot read. "
-                    f"Move the folder away to start afresh, or use Postgres {found}."
-                )
+            self._check_cluster(cluster, major)
             end_left_over(cluster)
             return cluster
-        fresh = home / "cluster.new"
+        fresh = cluster.with_name("cluster.new")
         shutil.rmtree(fresh, ignore_errors=True)  # an initdb that was interrupted
         (self.data_dir / "secret").touch(mode=0o600)
         (self.data_dir / "secret").write_bytes(secrets.token_bytes(32))
         self._initdb(bin_dir, fresh, major)
         return fresh.rename(cluster)
 
-    def _shared_home(self) -> Path:
-        """Root's folder may lie where Postgres' account cannot go; its cluster then lives elsewhere, behind a link."""
-        link = self.data_dir / "cluster-home"
-        if not link.is_dir():
-            link.unlink(missing_ok=True)
-            link.symlink_to(shared_folder())
-        return link.resolve()
+    def _check_cluster(self, cluster: Path, major: str) -> None:
+        if (owner := cluster.stat().st_uid) != self._account.uid:
+            raise DevstackError(
+                f"The data folder {self.data_dir} was made by another user, whose Postgres ran under id {owner}; "
+                f"yours runs under {self._account.uid}. Start it as that user, or choose another folder."
+            )
+        found = (cluster / "PG_VERSION").read_text().strip()
+        if found != major:
+            raise DevstackError(
+                f"The data folder {self.data_dir} was made by Postgres {found}, which Postgres {major} cannot read. "
+                f"Move the folder away to start afresh, or use Postgres {found}."
+            )
 
     def _initdb(self, bin_dir: Path, folder: Path, major: str) -> None:
         folder.mkdir(mode=0o700)

@@ -196,10 +196,10 @@ def test_settings_of_another_postgres_are_ignored(folder, monkeypatch):
 
 def test_a_postgres_that_cannot_start_says_why_and_leaves_nothing(folder, monkeypatch):
     monkeypatch.setitem(postgres.SETTINGS, "shared_buffers", "1GiB")
-    before = set(Path(tempfile.gettempdir()).glob("pg-*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     with pytest.raises(DevstackError, match="invalid value for parameter"):
         PostgresServer(None).start()
-    assert set(Path(tempfile.gettempdir()).glob("pg-*")) == before
+    assert list(folder.iterdir()) == []
 
 
 def test_secrets_are_readable_by_their_owner_only(folder):
@@ -225,6 +225,14 @@ class TestAsRoot:
         owner = start_owner(folder, python=python, **account.process_options)
         psycopg.connect(owner.dsn).close()
         assert owner.supervisor.username() == "nobody"
+
+    def test_a_folder_that_another_user_made_is_refused(self, folder):
+        cluster = folder / "cluster"
+        cluster.mkdir()
+        (cluster / "PG_VERSION").write_text("18\n")
+        os.chown(cluster, 12345, 12345)
+        with pytest.raises(DevstackError, match="made by another user, whose Postgres ran under id 12345"):
+            PostgresServer(folder).start()
 
     def test_a_folder_that_is_closed_to_postgres_is_used_all_the_same(self, folder, monkeypatch):
         """As below /root: the mode of the closed folder stays what it was."""
