@@ -9,7 +9,8 @@ create function agent.close_jobs(p_job_ids uuid[], p_state text, p_code text) re
 language sql volatile set search_path = ''
 as $$
   with closed as (
-    update agent.jobs set state = p_state, failure_code = p_code, finished_at = now()
+    -- These rows outlive the user and the client; what was written about them must not. The hints stay with the request.
+    update agent.jobs set state = p_state, failure_code = p_code, finished_at = now(), payload = payload - 'hints'
     where id = any (p_job_ids)
     returning id, request_id, client_id
   ),

@@ -5,6 +5,23 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+create function agent.is_usage(p_usage jsonb) returns boolean
+language sql immutable set search_path = ''
+as $$
+  select case
+    when p_usage is null then true
+    when jsonb_typeof(p_usage) <> 'object' then false
+    else not exists (
+      select from jsonb_each(p_usage) as u
+      where u.key in (
+        'input_tokens', 'cache_write_tokens', 'cache_read_tokens', 'output_tokens', 'latency_ms', 'time_to_first_token_ms'
+      ) and u.value::text !~ '^(\d{1,9}|null)$'
+    )
+  end
+$$;
+comment on function agent.is_usage(jsonb) is
+'Whether agent.book_attempt can book it: an object whose counts are whole numbers below a billion.';
+
 create function agent.book_attempt(p_job agent.jobs, p_provider text, p_model text, p_outcome text, p_usage jsonb) returns void
 language sql volatile set search_path = ''
 as $$
@@ -44,17 +61,23 @@ begin
     raise exception using errcode = 'PT400', message = format('p_retry_after_seconds is %s.', p_retry_after_seconds),
       detail = 'invalid_argument: p_retry_after_seconds', hint = 'A delay is 0 to 86400 seconds.';
   end if;
+  if agent.is_usage(p_usage) is not true then
+    raise exception using errcode = 'PT400', message = 'p_usage is not an object of whole numbers.',
+      detail = 'invalid_argument: p_usage', hint = 'Tokens and milliseconds are 0 to 999999999; leave out what is not known.';
+  end if;
 
   v_job := agent.job_of_token(p_job_token);
   if v_job.state <> 'running' then
     return v_job.state; -- said before: the same answer again
   end if;
-  perform agent.book_attempt(v_job, coalesce(p_usage ->> 'provider', 'none'), p_usage ->> 'model', p_code, p_usage);
+  perform agent.book_attempt(v_job, left(coalesce(p_usage ->> 'provider', 'none'), 40), p_usage ->> 'model', p_code, p_usage);
 
   if v_failure.retryable and (p_code = 'returned' or v_job.attempts < v_job.max_attempts) then
     -- Without a word from the provider the delay doubles from 2 seconds to 10 minutes. A returned job costs no attempt.
+    -- That one was not begun and keeps its turn; a failed one had its turn and takes a new one.
     update agent.jobs
     set state = 'queued', failure_code = p_code,
+      turn = case when p_code = 'returned' then v_job.turn else agent.next_turn(v_job.user_id, v_job.priority) end,
       attempts = case when p_code = 'returned' then v_job.attempts - 1 else v_job.attempts end,
       due_at = now() + case
         when p_code = 'returned' then interval '0'
@@ -128,7 +151,9 @@ begin
     raise exception using errcode = 'PT409', message = 'This transaction is not completing that job.', detail = 'stale_fence',
       hint = 'Call complete_draft_job.';
   end if;
-  update agent.jobs set state = 'done', result_id = p_result_id, finished_at = now(), failure_code = null where id = v_job.id;
+  update agent.jobs
+  set state = 'done', result_id = p_result_id, finished_at = now(), failure_code = null, payload = payload - 'hints'
+  where id = v_job.id;
   update public.ai_draft_requests set state = 'done', error = null, updated_at = now() where id = v_job.request_id;
   perform agent.book_attempt(v_job, p_provider, p_model, 'completed', p_usage);
   perform agent.append_audit('draft_written', 'ai_draft', p_result_id, v_job.client_id, v_job.id);
@@ -138,8 +163,9 @@ comment on function agent.finish_complete_v1(uuid, text, text, jsonb) is
 'Closes the caller''s job on the draft that this transaction wrote.';
 
 revoke all on function
-agent.book_attempt(agent.jobs, text, text, text, jsonb), agent.fail_job_v1(text, text, integer, jsonb),
+agent.is_usage(jsonb), agent.book_attempt(agent.jobs, text, text, text, jsonb), agent.fail_job_v1(text, text, integer, jsonb),
 public.fail_job(text, text, integer, jsonb), agent.begin_complete_v1(), agent.finish_complete_v1(uuid, text, text, jsonb)
 from public, anon, authenticated, service_role;
 grant execute on function agent.fail_job_v1(text, text, integer, jsonb), public.fail_job(text, text, integer, jsonb) to agent_worker;
-grant execute on function agent.begin_complete_v1(), agent.finish_complete_v1(uuid, text, text, jsonb) to authenticated;
+grant execute on function agent.is_usage(jsonb), agent.begin_complete_v1(), agent.finish_complete_v1(uuid, text, text, jsonb)
+to authenticated;

@@ -88,7 +88,7 @@ create function public.request_draft(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_hints text := nullif(btrim(p_hints), '');
+  v_hints text := nullif(btrim(p_hints, E' \t\r\n'), '');
   v_contact_id uuid := p_contact_id;
   v_faults text[];
 begin

@@ -53,6 +53,7 @@ begin
       then 'p_details.due_at: use an ISO 8601 time with its zone.' end,
     case when p_language ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$' is not true then 'p_language: use a language tag such as en.' end,
     case when p_provider ~ '^[a-z][a-z0-9_-]{0,39}$' is not true then 'p_provider: use a short lower-case name.' end,
+    case when agent.is_usage(p_usage) is not true then 'p_usage is not an object of whole numbers.' end,
     case when octet_length(p_context::text) > 262144 then 'p_context is larger than 256 KiB.' end,
     case when octet_length(p_grounding::text) > 262144 then 'p_grounding is larger than 256 KiB.' end
   ], null);

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -97,9 +99,13 @@ class World:
         )
         return client
 
+    def caller(self, role: str, /, *, hook: bool = True, **claims: Any) -> Caller:
+        """Whoever sends a token with this role and these claims, or none at all (anon)."""
+        return Caller(self.conn, role, claims, hook)
+
     @property
     def worker(self) -> Caller:
-        return Caller(self.conn, "agent_worker", {"jti": str(self.worker_jti)})
+        return self.caller("agent_worker", jti=str(self.worker_jti))
 
     worker_jti: uuid.UUID = field(default_factory=uuid.uuid4)
 
@@ -110,6 +116,18 @@ class World:
     def request(self, who: str = "ada", client: str = "Acme", **arguments: Any) -> dict[str, Any]:
         asked = {"p_client_id": self.clients[client], "p_draft_type": "email", "p_purpose": "follow_up", **arguments}
         return self.person(who).rpc("request_draft", **asked)[0]
+
+    def ask(self, who: str, client: str, count: int) -> list[uuid.UUID]:
+        """The jobs of `count` requests, each about a deal of its own."""
+        jobs = []
+        for number in range(count):
+            deal = self.value(
+                "insert into public.deals (client_id, title) values (%s, %s) returning id",
+                self.clients[client],
+                f"Deal {number}",
+            )
+            jobs.append(self.request(who, client, p_deal_id=deal)["job_id"])
+        return jobs
 
     def claim(self, limit: int = 1, lease: int = 60) -> list[dict[str, Any]]:
         return self.worker.rpc("claim_jobs", p_limit=limit, p_lease_seconds=lease)
@@ -146,17 +164,19 @@ def read_claims(token: str) -> dict[str, Any]:
 
 
 @contextmanager
-def refused(sqlstate: str, detail: str | None = None, match: str | None = None) -> Iterator[None]:
+def refused(
+    sqlstate: str, detail: str | None = None, match: str | None = None
+) -> Iterator[pytest.ExceptionInfo[psycopg.Error]]:
     """The block raises this SQLSTATE, and its detail starts with this code."""
     with pytest.raises(psycopg.Error, match=match) as caught:
-        yield
+        yield caught
     assert caught.value.sqlstate == sqlstate, f"{caught.value.sqlstate}: {caught.value}"
     if detail is not None:
         assert (caught.value.diag.message_detail or "").split(":")[0] == detail, caught.value.diag.message_detail
 
 
 @pytest.fixture(name="refused")
-def _refused() -> Callable[..., AbstractContextManager[None]]:
+def _refused() -> Callable[..., AbstractContextManager[pytest.ExceptionInfo[psycopg.Error]]]:
     """The function above, for tests that cannot import this file."""
     return refused
 
@@ -186,3 +206,34 @@ def world(db: psycopg.Connection[Any]) -> World:
 def _make_world() -> Callable[[psycopg.Connection[Any]], World]:
     """The function above, for tests that migrate a database of their own."""
     return make_world
+
+
+@pytest.fixture
+def any_world(any_database: Any) -> Iterator[World]:
+    """The same on the chosen Postgres and on Debian's 15."""
+    with any_database.connect() as connection:
+        yield make_world(connection)
+
+
+Race = Callable[[int, Callable[[World, int], Any]], list[Any]]
+
+
+@pytest.fixture
+def race(world: World, database: Any) -> Race:
+    """`race(n, act)` runs `act(world, i)` on n connections at once: the results in order, refusals as their errors."""
+
+    def run(count: int, act: Callable[[World, int], Any]) -> list[Any]:
+        start = threading.Barrier(count, timeout=60)
+
+        def one(number: int) -> Any:
+            try:
+                with database.connect() as connection:
+                    start.wait()
+                    return act(replace(world, conn=connection), number)
+            except psycopg.Error as error:
+                return error
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(one, range(count)))
+
+    return run
