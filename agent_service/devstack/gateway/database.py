@@ -65,6 +65,7 @@ class Database:
         self._dsn = dsn
         self._extra_search_path = extra_search_path
         self._catalog: Catalog | None = None
+        self._readings = 0
         self._loading = asyncio.Lock()
         options = {"autocommit": True, "cursor_factory": AsyncRawCursor}
         self._options: dict[str, Any] = options
@@ -92,6 +93,7 @@ class Database:
             if self._catalog is None or self._catalog is seen:
                 async with self._connection() as conn:
                     self._catalog = await load_catalog(conn, self.schemas)
+                self._readings += 1
             return self._catalog
 
     async def run(
@@ -102,6 +104,8 @@ class Database:
         All of it is sent at once. Only a check of a write makes the commit wait for the result, at a second round trip.
         """
         catalog = await self.catalog()
+        # A prepared statement keeps the types its parameters had: after each reading of the catalog, its text is another.
+        query = SQL(f"/* {self._readings} */ ") + statement.query
         settings, values = self._settings(caller, catalog)
         waits = check is not None and not read_only
         async with self._connection(authenticated=caller.role != ANON) as conn, conn.cursor() as cursor:
@@ -110,7 +114,7 @@ class Database:
                 await conn.execute(settings, values)
                 if catalog.pre_request:
                     await conn.execute(_hook(catalog.pre_request))
-                await cursor.execute(statement.query, statement.parameters)
+                await cursor.execute(query, statement.parameters)
                 if not waits:
                     await conn.execute("commit")
             row = await cursor.fetchone()

@@ -25,7 +25,7 @@ OBJECT = "application/vnd.pgrst.object"
 ARRAY = "application/vnd.pgrst.array"
 ELSEWHERE = {
     "text/csv": "CSV",
-    "application/geo+json": "GeoJSON",
+    "application/geo": "GeoJSON",
     "application/vnd.pgrst.plan": "The plan of a statement",
 }
 
@@ -80,14 +80,14 @@ def choose_media_type(accept: str | None) -> MediaType:
     ranges = [part.strip() for part in (accept or "*/*").split(",")]
     for accepted in sorted(ranges, key=_quality, reverse=True):
         name, *options = (part.strip() for part in accepted.split(";"))
-        plain = name.removesuffix("+json")
+        plain = name.partition("+")[0]
         strips_nulls = "nulls=stripped" in options
         if name in ("*/*", "application/*", JSON) or (plain == ARRAY and not strips_nulls):
             return MediaType(JSON)
         if plain in (OBJECT, ARRAY):
             rendered = f"{plain}+json" + (";nulls=stripped" if strips_nulls else "")
             return MediaType(rendered, plain == OBJECT, strips_nulls)
-        if feature := ELSEWHERE.get(name) or ELSEWHERE.get(plain):
+        if feature := ELSEWHERE.get(plain):
             raise not_implemented(feature)
     raise RestError("PGRST107", f"None of these media types are available: {', '.join(ranges)}")
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from agent_service.devstack.gateway.catalog import Catalog, Column, Function, Table
 from agent_service.devstack.gateway.database import ANON, Caller, Database, Result
-from agent_service.devstack.gateway.errors import RestError, error_response
+from agent_service.devstack.gateway.errors import RestError, error_response, not_implemented
 from agent_service.devstack.gateway.grammar import Field, Query, SelectItem, parse_query, split_query
 from agent_service.devstack.gateway.requests import (
     MediaType,
@@ -32,7 +32,6 @@ __all__ = ["Rest"]
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")
 STALE = ("PGRST202", "PGRST204", "PGRST205")
 GUC_HEADERS = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
 
@@ -199,6 +198,8 @@ def _target(path: str) -> tuple[str, bool]:
 def _check_method(method: str, *, is_call: bool) -> None:
     if is_call and method not in ("GET", "HEAD", "POST"):
         raise RestError("PGRST101", f"Cannot use the {method} method on RPC")
+    if method == "PUT":
+        raise not_implemented("PUT")
     if method not in ("GET", "HEAD", "POST", "PATCH", "DELETE"):
         raise RestError("PGRST117", f"Unsupported HTTP method: {method}")
 
