@@ -104,7 +104,7 @@ class Database:
         All of it is sent at once. Only a check of a write makes the commit wait for the result, at a second round trip.
         """
         catalog = await self.catalog()
-        # A prepared statement keeps the types its parameters had: after each reading of the catalog, its text is another.
+        # A prepared statement keeps the types its parameters had; after a reading of the catalog its text is another.
         query = SQL(f"/* {self._readings} */ ") + statement.query
         settings, values = self._settings(caller, catalog)
         waits = check is not None and not read_only

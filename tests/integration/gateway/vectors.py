@@ -982,7 +982,8 @@ CALLS = [
         error=error(
             "PGRST203",
             "Could not choose the best candidate function between: public.pick(a => integer), public.pick(a => text)",
-            hint="Try renaming the parameters or the function itself in the database so function overloading can be resolved",
+            hint="Try renaming the parameters or the function itself in the database "
+            "so function overloading can be resolved",
         ),
     ),
     Vector(
@@ -993,7 +994,8 @@ CALLS = [
         error=error(
             "PGRST202",
             "Could not find the function public.add_numbers(a, z) in the schema cache",
-            details=f"Searched for the function public.add_numbers with parameters a, z or with a single unnamed json/jsonb parameter{NO_MATCH}",
+            details="Searched for the function public.add_numbers with parameters a, z "
+            f"or with a single unnamed json/jsonb parameter{NO_MATCH}",
             hint="Perhaps you meant to call the function public.add_numbers(a, b)",
         ),
     ),
