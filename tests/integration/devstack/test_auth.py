@@ -114,10 +114,26 @@ def test_refreshing_rotates_and_keeps_the_session(client, email):
 
 
 def test_a_token_used_again_at_once_gives_the_same_successor(http, email):
-    """Two tabs, or an answer that was lost."""
+    """A client whose answer was lost."""
     token = password_grant(http, email).json()["refresh_token"]
-    with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: refresh(http, token), range(6)))
+    (successor,) = {refresh(http, token).json()["refresh_token"] for _ in range(2)}
+    assert refresh(http, successor).status_code == 200
+
+
+def test_a_token_used_twice_side_by_side_gives_the_same_successor(stack, http, email, sql):
+    """Two tabs. Both requests are held at the session's row until both are there."""
+    session = password_grant(http, email).json()
+    waiting = "select count(*) from pg_stat_activity where usename = 'supabase_auth_admin' and wait_event_type = 'Lock'"
+    with concurrent.futures.ThreadPoolExecutor(2) as pool, psycopg.connect(stack.database_url) as holder:
+        held = "update auth.sessions set updated_at = now() where user_id = %s"
+        holder.execute(held, [session["user"]["id"]])
+        requests = [pool.submit(refresh, http, session["refresh_token"]) for _ in range(2)]
+        deadline = time.monotonic() + 10
+        while sql(waiting) != [(2,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        holder.commit()
+        answers = [request.result() for request in requests]
     assert {answer.status_code for answer in answers} == {200}
     (successor,) = {answer.json()["refresh_token"] for answer in answers}
     assert refresh(http, successor).status_code == 200
@@ -214,6 +230,10 @@ class TestTokensThatAreNoSession:
             answer = http.request(method, "user", headers=bearer(agent_token()), json={"password": "battery-staple"})
             assert refused(answer, 403, "session_not_found")
         assert refused(http.post("logout", headers=bearer(agent_token())), 403, "session_not_found")
+
+    def test_a_session_that_is_no_id_is_none(self, http, agent_token):
+        answer = http.get("user", headers=bearer(agent_token(session_id="none")))
+        assert refused(answer, 403, "session_not_found")
 
     def test_another_persons_session_does_not_help(self, stack, http, agent_token):
         other = f"{uuid.uuid4().hex[:8]}@example.com"
