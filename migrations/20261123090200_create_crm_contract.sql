@@ -41,7 +41,8 @@ begin
 end
 $views$;
 
--- What a person's approval writes into the CRM. Invoker: their own policies decide. Each returns what crm.undo needs.
+-- What a person's approval writes into the CRM. Invoker: their own policies decide. Each returns what crm.undo needs; a row's
+-- text depends on time zone and date style, which a request may choose, so they are fixed where it is hashed.
 do $functions$
 begin
   if not exists (select from pg_catalog.pg_proc where pronamespace = 'crm'::regnamespace and proname = 'log_activity') then
@@ -49,7 +50,7 @@ begin
       p_client_id uuid, p_type text, p_direction text, p_subject text, p_content text, p_contact_id uuid default null,
       p_deal_id uuid default null, p_occurred_at timestamptz default now()
     ) returns jsonb
-    language sql volatile set search_path = ''
+    language sql volatile set search_path = '' set timezone = 'UTC' set datestyle = 'ISO, YMD'
     as $f$
       insert into public.activities (client_id, type, direction, subject, content, contact_id, deal_id, occurred_at, created_by)
       values (p_client_id, p_type, p_direction, p_subject, p_content, p_contact_id, p_deal_id, p_occurred_at, (select auth.uid()))
@@ -62,7 +63,7 @@ begin
       p_client_id uuid, p_title text, p_description text, p_due_at timestamptz default null, p_priority text default 'medium',
       p_deal_id uuid default null, p_assigned_to uuid default null
     ) returns jsonb
-    language sql volatile set search_path = ''
+    language sql volatile set search_path = '' set timezone = 'UTC' set datestyle = 'ISO, YMD'
     as $f$
       insert into public.tasks (client_id, title, description, due_at, priority, deal_id, assigned_to)
       values (p_client_id, p_title, p_description, p_due_at, p_priority, p_deal_id, coalesce(p_assigned_to, (select auth.uid())))
@@ -90,7 +91,7 @@ begin
 
   if not exists (select from pg_catalog.pg_proc where pronamespace = 'crm'::regnamespace and proname = 'undo') then
     create function crm.undo(p_result jsonb) returns boolean
-    language plpgsql volatile set search_path = ''
+    language plpgsql volatile set search_path = '' set timezone = 'UTC' set datestyle = 'ISO, YMD'
     as $f$
     declare
       v_id uuid := (p_result ->> 'id')::uuid;

@@ -20,7 +20,8 @@ begin
   return null;
 end
 $$;
-comment on function agent.tg_crm__refuse_agent() is 'BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.';
+comment on function agent.tg_crm__refuse_agent() is
+'BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.';
 
 create function agent.crm_base_tables() returns setof regclass
 language sql stable set search_path = ''

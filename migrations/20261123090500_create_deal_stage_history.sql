@@ -22,6 +22,17 @@ comment on column public.deal_stage_history.deal_id is 'No foreign key: the tabl
 create index deal_stage_history_deal_id_changed_at_idx on public.deal_stage_history (deal_id, changed_at desc);
 create index deal_stage_history_client_id_idx on public.deal_stage_history (client_id);
 
+-- Not auth.uid(): it raises for a subject that is no uuid, and a host's integration with such a token writes deals, too.
+create function agent.caller_id() returns uuid
+language sql stable set search_path = ''
+as $$
+  select case when c.sub ~ '^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$' then c.sub::uuid end
+  from (
+    select coalesce(nullif(current_setting('request.jwt.claims', true), ''), '{}')::jsonb ->> 'sub' as sub
+  ) as c
+$$;
+comment on function agent.caller_id() is 'The caller''s user id where there is one; never raises. Granted to nobody.';
+
 -- Definer, both: nobody holds INSERT here, and a user who may move a deal must not need it. Neither may ever fail the host's
 -- own write: a null stage is passed over, a client that is gone becomes null.
 create function agent.tg_deals__record_first_stage() returns trigger
@@ -29,7 +40,7 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   insert into public.deal_stage_history (deal_id, client_id, to_stage, changed_by, changed_at)
-  select n.id, c.id, n.stage, (select auth.uid()), coalesce(n.closed_at, n.opened_at, now())
+  select n.id, c.id, n.stage, (select agent.caller_id()), coalesce(n.closed_at, n.opened_at, now())
   from new_rows as n
   left join public.clients as c on c.id = n.client_id
   where n.stage is not null;
@@ -44,7 +55,7 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   insert into public.deal_stage_history (deal_id, client_id, from_stage, to_stage, changed_by)
-  values (new.id, (select id from public.clients where id = new.client_id), old.stage, new.stage, (select auth.uid()));
+  values (new.id, (select id from public.clients where id = new.client_id), old.stage, new.stage, (select agent.caller_id()));
   return null;
 end
 $$;
@@ -82,6 +93,6 @@ using (exists (select from crm.deals as d where d.id = deal_stage_history.deal_i
 comment on policy deal_stage_history_select_deal_visible on public.deal_stage_history is 'Who sees the deal sees its history.';
 
 revoke all on table public.deal_stage_history from public, anon, authenticated, service_role;
-revoke all on function agent.tg_deals__record_first_stage(), agent.tg_deals__record_stage()
+revoke all on function agent.caller_id(), agent.tg_deals__record_first_stage(), agent.tg_deals__record_stage()
 from public, anon, authenticated, service_role;
 grant select on table public.deal_stage_history to authenticated;

@@ -25,16 +25,40 @@ begin
     v_text := regexp_replace(v_text, '[\t\u00a0\u2000-\u200a\u202f\u205f\u3000]', ' ', 'g');
     v_text := regexp_replace(v_text, c_suspect, '', 'g');
   end if;
-  -- Comments go until none is left: taking one out may put another together. An unclosed one takes the rest.
-  while position('<!--' in v_text) > 0 loop
-    v_text := regexp_replace(v_text, '<!--.*?(?:-->|$)', '', 'g');
-  end loop;
+  if position('<!--' in v_text) > 0 then
+    v_text := regexp_replace(v_text, '<!--.*?(?:-->|$)', '', 'g'); -- an unclosed one takes the rest
+    -- Taking one out may have put another together. Nobody writes that by accident, so it takes the rest as well; going on until
+    -- none is left took 6 s for a text made for it.
+    if position('<!--' in v_text) > 0 then
+      v_text := left(v_text, position('<!--' in v_text) - 1);
+    end if;
+  end if;
   v_text := btrim(regexp_replace(v_text, '\n{3,}', E'\n\n', 'g'), E' \n');
-  return case when length(v_text) > p_max then left(v_text, p_max - 1) || '…' else v_text end;
+  return case when length(v_text) > p_max or length(p_text) > p_max * 4 then left(v_text, p_max - 1) || '…' else v_text end;
 end
 $$;
 comment on function agent.clean_text(text, integer) is
 'p_text as a reader would see it, at most p_max characters: without control, bidi, zero-width and tag characters and HTML comments.';
+
+create function agent.clean_json(p_json jsonb, p_depth integer default 3) returns jsonb
+language sql immutable set search_path = ''
+as $$
+  select case
+    when jsonb_typeof(p_json) = 'string' then to_jsonb(agent.clean_text(p_json #>> '{}', 500))
+    when jsonb_typeof(p_json) not in ('object', 'array') then p_json
+    when p_depth = 0 then null
+    when jsonb_typeof(p_json) = 'object' then (
+      select coalesce(jsonb_object_agg(agent.clean_text(e.key, 100), agent.clean_json(e.value, p_depth - 1)), '{}')
+      from jsonb_each(p_json) as e
+    )
+    else (
+      select coalesce(jsonb_agg(agent.clean_json(e.value, p_depth - 1) order by e.place), '[]')
+      from jsonb_array_elements(p_json) with ordinality as e (value, place)
+    )
+  end
+$$;
+comment on function agent.clean_json(jsonb, integer) is
+'p_json with its keys and texts cleaned; what lies more than p_depth levels deep is null.';
 
 create function agent.time_zone() returns text
 language sql stable security definer set search_path = ''
@@ -43,7 +67,7 @@ comment on function agent.time_zone() is 'The organisation''s time zone. Definer
 
 -- plpgsql for one statement: its plan is kept for the session, where a SQL function would plan these eight queries at every call.
 create function public.get_client_context(p_client_id uuid, p_days integer default 30) returns jsonb
-language plpgsql stable set search_path = '' set timezone = 'UTC'
+language plpgsql stable set search_path = '' set timezone = 'UTC' set datestyle = 'ISO, YMD'
 as $$
 declare
   -- What one prompt carries at most. Texts are shortened first, then the oldest activities go.
@@ -51,6 +75,7 @@ declare
   c_activity_text constant integer := 1200;
   c_total_text constant integer := 16000;
   c_rows constant integer := 20;
+  c_preferences constant integer := 4000;
   v_zone constant text := agent.time_zone();
   v_today constant date := (now() at time zone v_zone)::date;
   v_context jsonb;
@@ -103,28 +128,32 @@ begin
   select jsonb_build_object(
     'client', jsonb_build_object(
       'id', c.id, 'name', agent.clean_text(c.name, 200), 'company', agent.clean_text(c.company, 200),
-      'tags', coalesce((select jsonb_agg(agent.clean_text(t, 50)) from unnest(c.tags) as t), '[]'),
-      'preferredLanguage', c.preferred_language
+      'tags', coalesce((
+        select jsonb_agg(agent.clean_text(t.tag, 50) order by t.place) from unnest(c.tags) with ordinality as t (tag, place)
+        where t.place <= c_rows
+      ), '[]'),
+      'preferredLanguage', agent.clean_text(c.preferred_language, 20)
     ),
     'contacts', coalesce((
       select jsonb_agg(jsonb_build_object(
-        'id', k.id, 'name', agent.clean_text(k.name, 200), 'email', k.email, 'title', agent.clean_text(k.title, 100),
+        'id', k.id, 'name', agent.clean_text(k.name, 200), 'email', agent.clean_text(k.email, 320), 'title', agent.clean_text(k.title, 100),
         'isPrimary', coalesce(k.is_primary, false)
       ) order by k.place)
       from contact as k where k.place <= c_rows
     ), '[]'),
     'recentActivities', coalesce((
       select jsonb_agg(jsonb_build_object(
-        'id', a.id, 'type', a.type, 'direction', a.direction, 'subject', a.subject_text, 'content', a.content_text,
-        'sentiment', a.sentiment, 'status', a.status, 'occurredAt', a.occurred_at, 'dealId', a.deal_id,
+        'id', a.id, 'type', agent.clean_text(a.type, 50), 'direction', agent.clean_text(a.direction, 50),
+        'subject', a.subject_text, 'content', a.content_text, 'sentiment', agent.clean_text(a.sentiment, 50),
+        'status', agent.clean_text(a.status, 50), 'occurredAt', a.occurred_at, 'dealId', a.deal_id,
         'contactName', (select agent.clean_text(k.name, 200) from contact as k where k.id = a.contact_id)
       ) order by a.place)
       from kept as a
     ), '[]'),
     'activeDeals', coalesce((
       select jsonb_agg(jsonb_build_object(
-        'id', d.id, 'title', agent.clean_text(d.title, 200), 'product', agent.clean_text(d.product, 100), 'stage', d.stage,
-        'amount', d.amount, 'currency', d.currency, 'expectedClose', d.expected_close, 'openedAt', d.opened_at,
+        'id', d.id, 'title', agent.clean_text(d.title, 200), 'product', agent.clean_text(d.product, 100),
+        'stage', agent.clean_text(d.stage, 50), 'amount', d.amount, 'currency', agent.clean_text(d.currency, 10), 'expectedClose', d.expected_close, 'openedAt', d.opened_at,
         'stageSince', d.stage_since
       ) order by d.place)
       from deal as d where d.place <= c_rows
@@ -132,30 +161,32 @@ begin
     'pendingTasks', coalesce((
       select jsonb_agg(jsonb_build_object(
         'id', t.id, 'title', agent.clean_text(t.title, 200), 'description', agent.clean_text(t.description, 500),
-        'priority', t.priority, 'dueAt', t.due_at, 'overdue', coalesce(t.due_at < now(), false), 'dealId', t.deal_id
+        'priority', agent.clean_text(t.priority, 50), 'dueAt', t.due_at, 'overdue', coalesce(t.due_at < now(), false), 'dealId', t.deal_id
       ) order by t.place)
       from task as t where t.place <= c_rows
     ), '[]'),
     'orderHistory', coalesce((
       select jsonb_agg(jsonb_build_object(
         'id', o.id, 'orderNumber', agent.clean_text(o.order_number, 100), 'product', agent.clean_text(o.product, 100),
-        'status', o.status, 'total', o.total, 'currency', o.currency, 'orderedAt', o.ordered_at
+        'status', agent.clean_text(o.status, 50), 'total', o.total, 'currency', agent.clean_text(o.currency, 10),
+        'orderedAt', o.ordered_at
       ) order by o.place)
       from purchase as o where o.place <= c_rows
     ), '[]'),
-    'contactPreferences', coalesce(c.contact_preferences, '{}'),
+    'contactPreferences', case when octet_length(c.contact_preferences::text) <= c_preferences then agent.clean_json(c.contact_preferences) else '{}' end,
     'lastInteraction', last.day,
     'user', me.details,
     'today', v_today,
     'days', p_days,
     'omitted', jsonb_build_object(
       'activities', (select count(*) from activity) - (select count(*) from kept),
-      'shortenedTexts', (select count(*) from kept as a where length(a.content_text) = c_activity_text and a.content_text like '%…'),
+      'shortenedTexts', (select count(*) from kept as a where length(a.content) > c_activity_text and a.content_text like '%…'),
       'contacts', (select count(*) from contact as k where k.place > c_rows),
+      'contactPreferences', coalesce(octet_length(c.contact_preferences::text) > c_preferences, false),
       'deals', (
         select jsonb_build_object('count', coalesce(sum(x.n), 0), 'amounts', coalesce(jsonb_object_agg(x.currency, x.amount), '{}'))
         from (
-          select coalesce(d.currency, '') as currency, count(*) as n, coalesce(sum(d.amount), 0) as amount
+          select coalesce(agent.clean_text(d.currency, 10), '') as currency, count(*) as n, coalesce(sum(d.amount), 0) as amount
           from deal as d where d.place > c_rows group by 1
         ) as x
       ),
@@ -166,7 +197,7 @@ begin
       'orders', (
         select jsonb_build_object('count', coalesce(sum(x.n), 0), 'totals', coalesce(jsonb_object_agg(x.currency, x.total), '{}'))
         from (
-          select coalesce(o.currency, '') as currency, count(*) as n, coalesce(sum(o.total), 0) as total
+          select coalesce(agent.clean_text(o.currency, 10), '') as currency, count(*) as n, coalesce(sum(o.total), 0) as total
           from purchase as o where o.place > c_rows group by 1
         ) as x
       )
@@ -206,6 +237,9 @@ $$;
 comment on function public.get_client_context(uuid, integer) is
 'Everything about one client that a draft may rest on, under the caller''s own rights. Activities: the last p_days (1-366).';
 
-revoke all on function agent.clean_text(text, integer), agent.time_zone(), public.get_client_context(uuid, integer)
+revoke all on function
+agent.clean_text(text, integer), agent.clean_json(jsonb, integer), agent.time_zone(), public.get_client_context(uuid, integer)
 from public, anon, authenticated, service_role;
-grant execute on function agent.clean_text(text, integer), agent.time_zone(), public.get_client_context(uuid, integer) to authenticated;
+grant execute on function
+agent.clean_text(text, integer), agent.clean_json(jsonb, integer), agent.time_zone(), public.get_client_context(uuid, integer)
+to authenticated;
