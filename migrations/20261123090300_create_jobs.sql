@@ -47,7 +47,8 @@ create unique index jobs_dedupe_key_idx on agent.jobs (dedupe_key) where state i
 create index jobs_priority_turn_idx on agent.jobs (priority, turn, id) where state = 'queued';
 create index jobs_due_at_idx on agent.jobs (due_at) where state = 'running';
 create index jobs_user_id_priority_turn_idx on agent.jobs (user_id, priority, turn) where state in ('queued', 'running');
-create index jobs_priority_turn_served_idx on agent.jobs (priority, turn) where claimed_at is not null and not interactive;
+create index jobs_priority_turn_served_idx on agent.jobs (priority, turn)
+where claimed_at is not null and state <> 'queued' and not interactive;
 create index jobs_request_id_idx on agent.jobs (request_id);
 
 create table agent.failure_codes (
@@ -83,7 +84,10 @@ language sql stable set search_path = ''
 as $$
   select 1 + greatest(
     (select max(turn) from agent.jobs where user_id = p_user_id and priority = p_priority and state in ('queued', 'running')),
-    (select max(turn) from agent.jobs where priority = p_priority and claimed_at is not null and not interactive),
+    (
+      select max(turn) from agent.jobs
+      where priority = p_priority and claimed_at is not null and state <> 'queued' and not interactive
+    ),
     (select min(turn) - 1 from agent.jobs where priority = p_priority and state = 'queued'),
     0
   )
