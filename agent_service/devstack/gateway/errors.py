@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
-__all__ = ["RestError", "error_response", "from_postgres", "not_implemented"]
+__all__ = ["RestError", "error_response", "from_postgres", "not_implemented", "nul_refused"]
 
 # PostgREST's own codes. Those not listed are 400.
 STATUS = {
@@ -80,19 +80,25 @@ def not_implemented(sentence: str) -> RestError:
     return RestError("PGRST127", "Feature not implemented", details=f"{sentence} (not implemented on the devstack)")
 
 
-def error_response(error: RestError) -> JSONResponse:
+def nul_refused() -> RestError:
+    """Refuse a NUL with Postgres' own words, which would reach it too late: in a name it ends the statement."""
+    return RestError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+
+
+def error_response(error: RestError) -> Response:
     """Render the body every client of PostgREST reads; Proxy-Status is all they see of the code on HEAD."""
     body = {"code": error.code, "details": error.details, "hint": error.hint, "message": error.message}
     headers = {"Proxy-Status": f"PostgREST; error={error.code}", **error.headers}
-    return JSONResponse(body, error.status, headers, "application/json; charset=utf-8")
+    # In ASCII: a message may quote half a surrogate pair, which has no UTF-8.
+    return Response(json.dumps(body), error.status, headers, "application/json; charset=utf-8")
 
 
 def from_postgres(error: psycopg.Error, *, authenticated: bool) -> RestError:
     """Map an error of the server, or of the way to it, to the answer PostgREST gives."""
     state = error.sqlstate
     if state is None:
-        if isinstance(error, psycopg.DataError):  # psycopg refuses a NUL itself, with the server's own reason
-            return RestError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+        if isinstance(error, psycopg.DataError):  # psycopg refuses a NUL itself
+            return nul_refused()
         return RestError("PGRST001", "Database client error. Retrying the connection.", details=str(error))
     message, detail = error.diag.message_primary, error.diag.message_detail
     if state == "PGRST":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 from urllib.parse import unquote_plus
 
-from agent_service.devstack.gateway.errors import RestError, not_implemented
+from agent_service.devstack.gateway.errors import RestError, not_implemented, nul_refused
 
 __all__ = [
     "Condition",
@@ -310,7 +310,10 @@ class _Cursor:
 def split_query(text: str) -> list[tuple[str, str]]:
     """Decode a query string into pairs; what has no `=` is dropped, and a plus is a space."""
     parts = (part.partition("=") for part in re.split("[&;]", text))
-    return [(unquote_plus(name), unquote_plus(value)) for name, equals, value in parts if equals]
+    pairs = [(unquote_plus(name), unquote_plus(value)) for name, equals, value in parts if equals]
+    if any("\0" in text for pair in pairs for text in pair):
+        raise nul_refused()
+    return pairs
 
 
 def parse_query(pairs: Iterable[tuple[str, str]], *, takes_arguments: bool = False) -> Query:

@@ -1171,6 +1171,23 @@ ERRORS = [
     ),
     Vector("GET /items?select=id::nonsense", 400, "Errors: an unknown type of a cast is 42704", error=error("42704")),
     Vector("GET /items?name=eq.%00", 400, "Errors: a NUL is 22021", error=error("22021")),
+    Vector('GET /items?select="a%00b"', 400, "Errors: a NUL in a name is 22021", error=error("22021")),
+    Vector(
+        "POST /keyless",
+        400,
+        "Errors: half a surrogate pair in a key is an unknown column",
+        send=b'{"\\ud800": 1}',
+        sent_headers={"content-type": "application/json"},
+        error=error("PGRST204"),
+    ),
+    Vector(
+        "POST /rpc/echo_text",
+        400,
+        "Errors: an escaped NUL in a body is the server's 22P05",
+        send=b'{"p": "\\u0000"}',
+        sent_headers={"content-type": "application/json"},
+        error=error("22P05"),
+    ),
     Vector(
         "GET /itemz",
         404,
