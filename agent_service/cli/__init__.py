@@ -22,6 +22,7 @@ class Lazy:
 
 COMMANDS = {
     "devstack": Lazy("devstack:app", "Start, stop and describe the local stack."),
+    "import": Lazy("importing:import_command", "Load a CRM export, a folder of CSV files."),
     "migrate": Lazy("migrate:migrate", "Apply the migrations that a database does not have yet."),
     "seed": Lazy("seeding:seed_command", "Fill an empty CRM with a small, believable one."),
     "work": Lazy("work:work", "Do the jobs that are due."),
