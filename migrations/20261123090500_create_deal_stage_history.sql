@@ -93,6 +93,7 @@ using (exists (select from crm.deals as d where d.id = deal_stage_history.deal_i
 comment on policy deal_stage_history_select_deal_visible on public.deal_stage_history is 'Who sees the deal sees its history.';
 
 revoke all on table public.deal_stage_history from public, anon, authenticated, service_role;
+revoke all on sequence public.deal_stage_history_id_seq from public, anon, authenticated, service_role;
 revoke all on function agent.caller_id(), agent.tg_deals__record_first_stage(), agent.tg_deals__record_stage()
 from public, anon, authenticated, service_role;
 grant select on table public.deal_stage_history to authenticated;

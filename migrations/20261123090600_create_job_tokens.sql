@@ -27,10 +27,12 @@ comment on table agent.worker_keys is 'Every worker key that was minted. The key
 create function agent.base64url(p_bytes bytea) returns text
 language sql immutable strict set search_path = ''
 as $$ select translate(encode(p_bytes, 'base64'), E'+/=\n', '-_') $$;
+comment on function agent.base64url(bytea) is 'RFC 4648 section 5, without padding. Granted to nobody.';
 
 create function agent.from_base64url(p_text text) returns bytea
 language sql immutable strict set search_path = ''
 as $$ select decode(rpad(translate(p_text, '-_', '+/'), (length(p_text) + 3) / 4 * 4, '='), 'base64') $$;
+comment on function agent.from_base64url(text) is 'The bytes of base64url text; raises data_exception where it is none. Granted to nobody.';
 
 create function agent.jwt_signature(p_signed text, p_kid text) returns text
 language sql stable strict set search_path = ''
@@ -116,6 +118,8 @@ begin
   perform agent.append_audit('signing_key_added', 'signing_key', null, null, null, jsonb_build_object('kid', p_kid));
 end
 $$;
+comment on function agent.add_signing_key(text, text) is
+'Run by a DBA: job tokens and worker keys are signed with this secret of Vault from now on, under this key id.';
 
 create function agent.retire_signing_key(p_kid text) returns boolean
 language plpgsql volatile set search_path = ''
@@ -129,6 +133,8 @@ begin
   return false;
 end
 $$;
+comment on function agent.retire_signing_key(text) is
+'Run by a DBA: what was signed under this key id is no longer known here. Take it out of the trusted keys as well.';
 
 create function agent.mint_worker_key(p_name text, p_days integer) returns text
 language plpgsql volatile set search_path = ''

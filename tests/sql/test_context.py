@@ -184,7 +184,7 @@ def test_the_oldest_activities_go_first(world: Any) -> None:
     assert (len(found["recentActivities"]), found["omitted"]["activities"]) == (50, 10)
 
 
-def test_only_the_days_asked_for_and_the_last_interaction_of_all(world: Any) -> None:
+def test_only_the_days_asked_for_and_the_last_interaction_of_all(world: Any, refused: Any) -> None:
     add_activity(world, "old", days_ago=40)
     found = context(world)
     assert (found["recentActivities"], found["omitted"]["activities"]) == ([], 0)
@@ -194,12 +194,9 @@ def test_only_the_days_asked_for_and_the_last_interaction_of_all(world: Any) -> 
     assert context(world)["lastInteraction"] is None
     for days in (1, 366):
         assert context(world, p_days=days)["days"] == days
-
-
-@pytest.mark.parametrize("days", [0, -1, 367, None])
-def test_days_out_of_bounds(world: Any, refused: Any, days: int | None) -> None:
-    with refused("PT400", "invalid_argument", match="p_days"):
-        context(world, p_days=days)
+    for wrong in (0, -1, 367, None):
+        with refused("PT400", "invalid_argument", match="p_days"):
+            context(world, p_days=wrong)
 
 
 def test_rows_past_twenty_are_counted_and_summed_by_currency(world: Any) -> None:
@@ -238,9 +235,8 @@ def test_only_those_who_see_the_client(full: Any, refused: Any) -> None:
     for who, client in (("bob", "Acme"), ("ada", "Bolt")):
         with refused("PT404", "client_not_found"):
             context(full, who, client)
-    full.clients["none"] = uuid.uuid4()
+    full.clients |= {"none": uuid.uuid4(), "null": None}
     for client in ("none", "null"):
-        full.clients.setdefault("null", None)
         with refused("PT404", "client_not_found"):
             context(full, "eve", client)
     assert context(full, "eve")["user"]["name"] == "Eve"

@@ -156,6 +156,7 @@ def test_otherwise_it_stands_still(full: Any) -> None:
     ):
         full.conn.execute(f"set {setting}")
     assert version(full) == before
+    full.conn.execute("reset all")
     full.request("eve")
     job = full.claim()[0]
     agent = full.agent(job).rpc("get_client_context", p_client_id=full.clients["Acme"])[0]["get_client_context"]
