@@ -63,7 +63,7 @@ def _visible(char: str) -> str:
     category = unicodedata.category(char)
     if category in {"Zs", "Zl", "Zp"} or char in "\t\n\r\v\f":
         return " "
-    # Cf: bidi, zero-width, tags. Co: also our own marks (see facts). Cs: half a character, which no UTF-8 can carry.
+    # Cf: bidi, zero-width, tags. Co: also our own marks (offline._facts). Cs: half a character, no UTF-8 holds it.
     return "" if category in {"Cc", "Cf", "Cn", "Co", "Cs"} or 0xFE00 <= ord(char) <= 0xFE0F else char
 
 

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +23,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from agent_service.drafts import draft_handler
+from agent_service.jobs import Jobs
+from agent_service.llm.offline import OfflineWriter
+from agent_service.llm.protocol import DraftText
 from agent_service.supabase import Supabase
+from workers.runner import Runner, RunnerOptions
 
 PUBLISHABLE_KEY = "sb_publishable_for_tests"
 CONTEXT = json.loads((Path(__file__).parent / "context.json").read_text(encoding="utf-8"))
@@ -218,3 +224,54 @@ def answer():
 @pytest.fixture
 def context_json():
     return json.loads(json.dumps(CONTEXT))
+
+
+class StubWriter:
+    """A writer that waits, or fails, or answers."""
+
+    def __init__(self, *, seconds=0.0, error=None):
+        self.seconds, self.error = seconds, error
+        self.briefs = []
+        self.running = self.most = 0
+
+    async def write(self, brief):
+        self.briefs.append(brief)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.running -= 1
+        if self.error:
+            raise self.error
+        return DraftText(subject="S", content="C", language="en", provider="stub", model="stub/1")
+
+
+@pytest.fixture
+def stub_writer():
+    return StubWriter
+
+
+@pytest.fixture
+def runner_for(fake):
+    """`async with runner_for(writer, **options) as runner`, by default with `once` and short pauses."""
+
+    @asynccontextmanager
+    async def make(writer=None, **options):
+        async with Supabase(fake.url, SecretStr(PUBLISHABLE_KEY)) as supabase:
+            jobs = Jobs(supabase, SecretStr(WORKER_KEY))
+            settings = {"once": True, "poll_min": 0.02, "poll_max": 0.1} | options
+            yield Runner(jobs, {"draft": draft_handler(jobs, writer or OfflineWriter())}, RunnerOptions(**settings))
+
+    return make
+
+
+@pytest.fixture
+def drain(runner_for):
+    """Run until nothing is due, and return the summary."""
+
+    async def run(*args, **options):
+        async with runner_for(*args, **options) as runner:
+            return await runner.run()
+
+    return lambda *args, **options: asyncio.run(run(*args, **options))

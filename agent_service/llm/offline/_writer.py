@@ -15,11 +15,13 @@ from importlib import resources
 
 import babel
 import jinja2
-from dateutil.rrule import DAILY, FR, MO, TH, TU, WE, rrule
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent_service.errors import InvalidOutputError
-from agent_service.llm.facts import FactBook, Selection, select
+from agent_service.llm.offline._choosing import choose
+from agent_service.llm.offline._due import task_details
+from agent_service.llm.offline._facts import FactBook, Selection
+from agent_service.llm.offline._showing import show
 from agent_service.llm.plain_text import clean, unescape
 from agent_service.llm.protocol import DraftBrief, DraftText, Usage
 
@@ -30,7 +32,6 @@ MODEL = "offline-templates/1"
 FALLBACK_LANGUAGE = "en"
 LANGUAGES = ("de", "en", "es", "fr")
 SUBJECT_LENGTH = 150
-_WORKING_DAYS = (MO, TU, WE, TH, FR)
 
 
 class OfflineWriter:
@@ -52,7 +53,8 @@ class OfflineWriter:
         today = brief.context.today or dt.datetime.now(dt.UTC).date()
         locale, notes = _locale_for(brief.language)
         book = FactBook()
-        selection = select(brief, locale, today, book)
+        choice = choose(brief, today)
+        selection = show(brief, choice, locale, today, book)
         marked = self._render(locale.language, brief, selection)
         subject, content = _parts(FactBook.without_marks(marked))
         if not content:
@@ -65,7 +67,7 @@ class OfflineWriter:
             language=locale.language,
             provider=PROVIDER,
             model=MODEL,
-            details=_task_details(brief, selection, today) if brief.draft_type == "task" else {},
+            details=task_details(brief, choice, today) if brief.draft_type == "task" else {},
             facts=book.used_in(marked),
             notes=tuple(notes),
             usage=Usage(latency_ms=round((time.perf_counter() - started) * 1000)),
@@ -100,7 +102,7 @@ def _codes_by_name() -> dict[str, str]:
 
 def _parts(text: str) -> tuple[str, str]:
     subject, _, content = text.partition("\n---\n")
-    # clean() is only a cut here: what it removes, select() has removed from every value.
+    # clean() is only a cut here: what it removes, show() has removed from every value.
     return clean(unescape(" ".join(subject.split())), limit=SUBJECT_LENGTH), _layout(content)
 
 
@@ -123,44 +125,3 @@ def _layout(text: str) -> str:
             else:
                 blocks.append(item)
     return "\n\n".join(blocks)
-
-
-def _task_details(brief: DraftBrief, selection: Selection, today: dt.date) -> dict[str, str]:
-    due = _due_day(brief, selection, today)
-    return {"due_at": f"{due.isoformat()}T09:00:00Z", "priority": _priority(brief, selection, today)}
-
-
-def _due_day(brief: DraftBrief, selection: Selection, today: dt.date) -> dt.date:
-    """The next working day; a reminder on its task's day; a deal two working days before it should close."""
-    soonest = _working_day(today, 1)
-    task, deal = selection.focus_task, selection.focus_deal
-    if brief.purpose == "task_reminder" and task and task.due_at and task.due_at > soonest:
-        return task.due_at
-    if brief.purpose == "deal_update" and deal and deal.expected_close:
-        before_close = _working_day(deal.expected_close, -2) if deal.expected_close > soonest else soonest
-        return max(soonest, min(before_close, _working_day(today, 5)))
-    return _working_day(today, 3) if brief.purpose == "check_in" else soonest
-
-
-def _working_day(day: dt.date, distance: int) -> dt.date:
-    """The working day (Monday to Friday; holidays are not known here) `distance` working days away."""
-    start = dt.datetime.combine(day, dt.time())
-    if distance > 0:
-        days = rrule(DAILY, byweekday=_WORKING_DAYS, dtstart=start + dt.timedelta(days=1), count=distance)
-        return days[distance - 1].date()
-    past = rrule(
-        DAILY, byweekday=_WORKING_DAYS, dtstart=start - dt.timedelta(days=14), until=start - dt.timedelta(days=1)
-    )
-    return list(past)[distance].date()
-
-
-def _priority(brief: DraftBrief, selection: Selection, today: dt.date) -> str:
-    task, deal = selection.focus_task, selection.focus_deal
-    if brief.purpose in {"task_reminder", "follow_up"} and selection.task and selection.task.overdue:
-        return "high"
-    if brief.purpose == "task_reminder" and task and (task.priority or "").lower() in {"low", "medium", "high"}:
-        return str(task.priority).lower()
-    closing = deal and deal.expected_close and deal.expected_close <= today + dt.timedelta(days=7)
-    if brief.purpose in {"deal_update", "follow_up"} and closing:
-        return "high"
-    return "low" if brief.purpose == "check_in" else "medium"
