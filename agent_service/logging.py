@@ -6,9 +6,10 @@ quote their input) have no field to travel in.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -64,7 +65,7 @@ def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(target),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Forgiving(target))),
         cache_logger_on_first_use=False,
     )
 
@@ -73,6 +74,21 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     """Return a logger; bind ids to it, nothing else."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+class _Forgiving:
+    """A stream whose reader may go away: a full disk or a closed pipe must not cost anybody a job."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _only_known_fields(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:

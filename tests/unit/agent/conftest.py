@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -189,6 +190,13 @@ class FakeSupabase:
             return problem(409, "stale_fence")
         job["state"] = "done"
         return JSONResponse(self.drafts.setdefault(job_id, {"id": str(uuid.uuid4()), **params})["id"])
+
+
+@pytest.fixture(autouse=True)
+def _own_logs():
+    """A command under test sends logs to a stream that is closed after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
