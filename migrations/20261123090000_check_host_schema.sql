@@ -9,6 +9,7 @@ do $check$
 declare
   v_faults text[] := '{}';
   v_warnings text[] := '{}';
+  v_behind regclass[];
   v_tables text[];
 begin
   -- The platform.
@@ -74,7 +75,8 @@ begin
     from (values ('clients'), ('profiles')) as t (name)
     where not exists (
       select from pg_catalog.pg_attribute as a
-      inner join pg_catalog.pg_index as i on i.indrelid = a.attrelid and i.indisunique and i.indkey::text = a.attnum::text
+      inner join pg_catalog.pg_index as i
+        on i.indrelid = a.attrelid and i.indisunique and i.indpred is null and i.indkey::text = a.attnum::text
       where a.attrelid = to_regclass('public.' || t.name) and a.attname = 'id' and a.atttypid = 'uuid'::regtype
     )
   );
@@ -85,22 +87,25 @@ begin
     select from pg_catalog.pg_attribute where attrelid = to_regclass('public.profiles') and attname = 'role' and not attisdropped
   ) then
     v_faults := v_faults || array['public.profiles lacks the column role: role = ''admin'' says who is an admin.'];
-  elsif has_column_privilege('authenticated', 'public.profiles', 'role', 'update') and (
-    exists (select from pg_catalog.pg_class where oid = to_regclass('public.profiles') and not relrowsecurity)
-    or exists (
-      select from pg_catalog.pg_policies
-      where schemaname = 'public' and tablename = 'profiles' and cmd in ('UPDATE', 'ALL') and permissive = 'PERMISSIVE'
-        and roles && array['authenticated', 'public']::name[]
+  elsif exists (
+    select from (values ('update', 'UPDATE'), ('insert', 'INSERT')) as w (privilege, command)
+    where has_column_privilege('authenticated', 'public.profiles', 'role', w.privilege) and (
+      exists (select from pg_catalog.pg_class where oid = to_regclass('public.profiles') and not relrowsecurity)
+      or exists (
+        select from pg_catalog.pg_policies
+        where schemaname = 'public' and tablename = 'profiles' and cmd in (w.command, 'ALL') and permissive = 'PERMISSIVE'
+          and roles && array['authenticated', 'public']::name[]
+      )
     )
   ) then
     v_faults := v_faults || array[
       'public.profiles.role can be written by the user it describes, so anyone could become an admin: '
-      'revoke update on the table from authenticated and grant it on the other columns.'
+      'revoke insert and update on the table from authenticated and grant them on the other columns.'
     ];
   end if;
 
   -- The tables behind the contract, through any number of views.
-  v_tables := array(
+  v_behind := array(
     with recursive behind (relid) as (
       select coalesce(to_regclass('crm.' || t.name), to_regclass('public.' || t.name))::oid
       from (values ('clients'), ('contacts'), ('activities'), ('deals'), ('tasks'), ('orders')) as t (name)
@@ -111,14 +116,48 @@ begin
       inner join pg_catalog.pg_depend as d
         on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass and d.refobjid <> b.relid
     )
-    select b.relid::regclass::text
-    from behind as b
+    select b.relid::regclass from behind as b where b.relid is not null
+  );
+  v_tables := array(
+    select b.relid::text from unnest(v_behind) as b (relid)
     inner join pg_catalog.pg_class as c on c.oid = b.relid and c.relkind in ('r', 'p')
   );
   v_faults := v_faults || array(
-    select format('%s has no row-level security, and all behind crm.* is read under the user''s own rights: enable it.', t.name)
-    from unnest(v_tables) as t (name)
-    where not (select relrowsecurity from pg_catalog.pg_class where oid = t.name::regclass)
+    select case c.relkind
+      when 'v' then format('view %s is read with its owner''s rights, past the policies behind it: set security_invoker = true.', b.relid)
+      when 'm' then format('%s is a materialized view, which has no row-level security: use a view with security_invoker = true.', b.relid)
+      when 'f' then format('%s is a foreign table, which has no row-level security: copy it into a table that has.', b.relid)
+      else format('%s has no row-level security, and all behind crm.* is read under the user''s own rights: enable it.', b.relid)
+    end
+    from unnest(v_behind) as b (relid)
+    inner join pg_catalog.pg_class as c on c.oid = b.relid
+    where case c.relkind
+      when 'v' then not coalesce((
+        select o.option_value::boolean from pg_catalog.pg_options_to_table(c.reloptions) as o where o.option_name = 'security_invoker'
+      ), false)
+      when 'r' then not c.relrowsecurity
+      when 'p' then not c.relrowsecurity
+      else true
+    end
+  );
+
+  -- An adapter that has views over tables of other shapes brings the functions that write to them, too.
+  v_faults := v_faults || array(
+    select format('crm.%s is missing, and the default one writes to public.%s (%s), which is not so here: make it in the adapter.',
+      f.name, f.relation, array_to_string(f.columns, ', '))
+    from (values
+      ('log_activity', 'activities',
+        '{client_id,type,direction,subject,content,contact_id,deal_id,occurred_at,created_by}'::name[]),
+      ('create_task', 'tasks', '{client_id,title,description,due_at,priority,deal_id,assigned_to}'),
+      ('set_deal_stage', 'deals', '{id,stage}')
+    ) as f (name, relation, columns)
+    where to_regclass('crm.' || f.relation) is not null
+      and not exists (
+        select from pg_catalog.pg_proc where pronamespace = to_regnamespace('crm') and proname in (f.name)
+      )
+      and not f.columns <@ array(
+        select attname from pg_catalog.pg_attribute where attrelid = to_regclass('public.' || f.relation) and not attisdropped
+      )
   );
 
   -- Names that are ours.
@@ -160,7 +199,10 @@ begin
       on d.refclassid = 'pg_class'::regclass and d.refobjid = t.name::regclass and d.classid = 'pg_rewrite'::regclass
     inner join pg_catalog.pg_rewrite as w on w.oid = d.objid
     inner join pg_catalog.pg_class as v on v.oid = w.ev_class and v.relkind in ('v', 'm')
-    where not coalesce(v.reloptions @> '{security_invoker=true}', false)
+    where not coalesce((
+      select o.option_value::boolean from pg_catalog.pg_options_to_table(v.reloptions) as o where o.option_name = 'security_invoker'
+    ), false)
+      and v.oid <> all (v_behind)
       and has_table_privilege('authenticated', v.oid, 'select')
   );
 

@@ -33,7 +33,9 @@ begin
     select c.oid::regclass as name
     from pg_catalog.pg_class as c
     where c.relnamespace = 'crm'::regnamespace and c.relkind = 'v'
-      and not coalesce(c.reloptions @> '{security_invoker=true}', false)
+      and not coalesce((
+        select o.option_value::boolean from pg_catalog.pg_options_to_table(c.reloptions) as o where o.option_name = 'security_invoker'
+      ), false)
   loop
     raise exception 'view % must be created with (security_invoker = true)', v_view.name
       using hint = 'Otherwise it is read with its owner''s rights, past the policies of the tables behind it.';
