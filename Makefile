@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 setup: $(VENV)/.installed ## Install everything into .venv
 
 demo: setup ## Show the whole loop on a throw-away stack; DATA=FOLDER uses a CRM export
-	@$(BIN)/account-agent demo $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/account-agent demo $(if $(DATA),--data "$(DATA)") $(if $(MAPPING),--mapping "$(MAPPING)")
 
 up: setup ## Start the local stack, keep it running, print URL, keys and sign-ins
 	@$(BIN)/account-agent devstack up

@@ -21,6 +21,7 @@ class Lazy:
 
 
 COMMANDS = {
+    "demo": Lazy("demo:demo", "Show the whole loop on a throw-away stack."),
     "devstack": Lazy("devstack:app", "Start, stop and describe the local stack."),
     "import": Lazy("importing:import_command", "Load a CRM export, a folder of CSV files."),
     "migrate": Lazy("migrate:migrate", "Apply the migrations that a database does not have yet."),

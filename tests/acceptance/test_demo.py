@@ -1,0 +1,42 @@
+"""`make demo` as a new user runs it: a process, its last line, its exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPORT = Path(os.environ.get("CRM_EXPORT", Path(__file__).parents[3] / "shared" / "data" / "crm_sales"))
+
+
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "agent_service.cli", "demo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "140"})
+
+
+def held(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == "", "a demo that grumbles"
+    assert "All of it held." in done.stdout
+    assert "✗" not in done.stdout
+    for promise in (
+        "3 requests became 3 drafts",
+        "a colleague sees none",
+        "a stranger with the publishable key alone sees none",
+        "the agent's token cannot approve",
+        "the person's approval of the email works",
+    ):
+        assert re.search(f"✓ {re.escape(promise)}", done.stdout), promise
+
+
+def test_the_demo_on_the_sample_crm() -> None:
+    held(demo())
+
+
+@pytest.mark.skipif(not EXPORT.is_dir(), reason="no CRM export beside the project (CRM_EXPORT names another folder)")
+def test_the_demo_on_a_crm_export() -> None:
+    held(demo("--data", str(EXPORT)))
