@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ __all__ = ["ANON", "Caller", "Database", "Result"]
 
 ANON = "anon"
 RECONNECT_SECONDS = 1
+
+# A refused request ends its pipeline early, and psycopg warns of the same error again: the caller has had it as answer.
+logging.getLogger("psycopg").addFilter(lambda record: not record.getMessage().startswith("error ignored terminating"))
 
 
 @dataclass(frozen=True, slots=True)
