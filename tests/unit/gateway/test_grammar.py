@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pglast
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agent_service.devstack.gateway.catalog import Column, Table
@@ -14,6 +14,8 @@ from agent_service.devstack.gateway.errors import RestError
 from agent_service.devstack.gateway.grammar import Condition, Logic, Query, parse_query, split_query
 from agent_service.devstack.gateway.statements import Body, Shape, Statement
 
+# The machine may be busy with other tests.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TABLE = Table(
     "public",
     'odd "table',
@@ -136,12 +138,14 @@ def only(query: Query) -> Condition | Logic:
     return found
 
 
+@unhurried
 @given(PAIRS, st.booleans())
 def test_nothing_but_the_parsers_own_error_comes_out(pairs: list[tuple[str, str]], takes_arguments: bool) -> None:
     refused = refusal(lambda: parse_query(pairs, takes_arguments=takes_arguments))
     assert refused is None or (refused.code in {"PGRST100", "PGRST108", "PGRST127"} and refused.status == 400)
 
 
+@unhurried
 @given(st.binary(max_size=60))
 @example(b"id=eq.%00")
 @example(b"%00=eq.1")
@@ -151,6 +155,7 @@ def test_any_bytes_are_split_and_parsed_or_refused(raw: bytes) -> None:
     assert refused is None or refused.status == 400
 
 
+@unhurried
 @given(NAMES, TEXT)
 def test_a_quoted_name_is_any_name_and_a_plain_value_any_value(name: str, value: str) -> None:
     found = only(parse_query([(quoted(name), f"eq.{value}")]))
@@ -158,6 +163,7 @@ def test_a_quoted_name_is_any_name_and_a_plain_value_any_value(name: str, value:
     assert (found.field.name, found.value) == (name, value)
 
 
+@unhurried
 @given(st.lists(NAMES, min_size=1, max_size=5))
 def test_quoted_elements_of_a_list_survive(values: list[str]) -> None:
     found = only(parse_query([("id", f"in.({','.join(map(quoted, values))})")]))
@@ -165,6 +171,7 @@ def test_quoted_elements_of_a_list_survive(values: list[str]) -> None:
     assert list(found.values) == values
 
 
+@unhurried
 @given(NAMES, TEXT, TEXT)
 def test_quoted_values_survive_in_logic(name: str, first: str, second: str) -> None:
     tree = only(
@@ -180,6 +187,7 @@ def test_quoted_values_survive_in_logic(name: str, first: str, second: str) -> N
     assert (inner.field.name, inner.value, inner.negated) == (name, second, True)
 
 
+@unhurried
 @given(NAMES, NAMES)
 def test_quoted_names_survive_in_select_and_order(name: str, alias: str) -> None:
     query = parse_query([("select", f"{quoted(alias)}:{quoted(name)}"), ("order", f"{quoted(name)}.desc")])
@@ -187,6 +195,7 @@ def test_quoted_names_survive_in_select_and_order(name: str, alias: str) -> None
     assert [(item.field.name, item.direction) for item in query.order] == [(name, "desc")]
 
 
+@unhurried
 @given(st.lists(HOSTILE | st.tuples(st.sampled_from(KEYS), CLAUSES), max_size=5))
 def test_what_parses_becomes_exactly_one_statement(pairs: list[tuple[str, str]]) -> None:
     try:
@@ -196,6 +205,7 @@ def test_what_parses_becomes_exactly_one_statement(pairs: list[tuple[str, str]])
     assert_one_statement_each(query)
 
 
+@unhurried
 @given(st.lists(HOSTILE, max_size=5))
 def test_hostile_names_paths_and_values_parse_and_become_exactly_one_statement(pairs: list[tuple[str, str]]) -> None:
     assert_one_statement_each(parse_query(pairs))
@@ -216,6 +226,7 @@ def assert_one_statement_each(query: Query) -> None:
             assert any(item.cast for item in query.select)
 
 
+@unhurried
 @given(TEXT, NAMES)
 def test_values_are_parameters_and_never_text_of_the_statement(value: str, name: str) -> None:
     marked = f"«{value}»"
