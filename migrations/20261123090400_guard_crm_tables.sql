@@ -60,6 +60,9 @@ begin
     from (
       select b.relid from agent.crm_base_tables() as b (relid)
       union
+      select p.relid -- a partition may be written to by its own name
+      from agent.crm_base_tables() as b (relid) cross join lateral pg_catalog.pg_partition_tree(b.relid) as p
+      union
       select to_regclass('public.profiles') -- not behind crm.*, but it says who is an admin
     ) as t
     inner join pg_catalog.pg_class as c on c.oid = t.relid and c.relkind in ('r', 'p')
@@ -100,7 +103,7 @@ begin
 end
 $$;
 comment on function agent.guard_crm_tables() is
-'Puts triggers and restrictive policies on profiles and the tables behind crm.*; run again after changing an adapter.';
+'Puts triggers and restrictive policies on profiles and the tables behind crm.*; run again after changing an adapter or adding a partition.';
 
 revoke all on function
 agent.tg_crm__refuse_agent(), agent.crm_base_tables(), agent.guard_crm_tables()

@@ -61,6 +61,18 @@ def test_other_statements_that_write(world: Any, refused: Any, job: dict[str, An
         world.agent(job, hook=False).sql("select public.attack(%s)", attack)
 
 
+def test_partitions_are_guarded_by_their_own_names(world: Any, refused: Any, job: dict[str, Any]) -> None:
+    world.conn.execute(
+        """create table parts (id uuid, client_id uuid) partition by hash (id);
+        create table parts_1 partition of parts for values with (modulus 1, remainder 0);
+        create view crm.parts with (security_invoker = true) as select * from parts;
+        select agent.guard_crm_tables()"""
+    )
+    for attack in ("insert into public.parts default values", "truncate public.parts_1", "delete from public.parts_1"):
+        with refused("42501", "agent_refused"):
+            world.agent(job, hook=False).sql("select public.attack(%s)", attack)
+
+
 def test_people_write_as_before(world: Any, job: dict[str, Any]) -> None:
     assert world.person("ada").sql("update clients set name = 'A'") == [{"rowcount": 1}]
     assert world.person("ada").sql("update open_clients set name = 'A'") == [{"rowcount": 2}]
