@@ -1,6 +1,6 @@
 -- Why: a worker acts for a user for one job and one lease; the database signs that, so no worker and no API holds a key.
 -- Touches: new tables agent.signing_keys and agent.worker_keys; reads Supabase Vault.
--- Rollout: new objects only. Afterwards: account-agent keys (adds a signing key, mints a worker key).
+-- Rollout: new objects only. Afterwards: agent.add_signing_key, then agent.mint_worker_key.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -183,7 +183,7 @@ begin
     and k.jti = nullif(auth.jwt() ->> 'jti', '')::uuid and k.revoked_at is null and k.expires_at > now();
   if v_jti is null then
     raise exception using errcode = 'PT401', message = 'This worker key is unknown, expired or revoked.', detail = 'worker_key_refused',
-      hint = 'A DBA mints a new one: account-agent keys.';
+      hint = 'A DBA mints a new one: select agent.mint_worker_key(''name'', 90).';
   end if;
   return v_jti;
 end

@@ -98,6 +98,13 @@ begin
       where j.id = any (v_locked) and j.finished_at is null
       returning j.*
     ),
+    -- Each claim hands out a token that reads a user's client: who got it belongs in the audit.
+    audited as (
+      insert into agent.audit_log (actor, actor_id, action, entity, entity_id, client_id, job_id, details)
+      select a.actor, a.actor_id, 'job_claimed', 'job', c.id, c.client_id, c.id,
+        jsonb_build_object('user_id', c.user_id, 'attempt', c.attempts)
+      from claimed as c cross join agent.caller() as a
+    ),
     told as (
       update public.ai_draft_requests as r set state = 'running', updated_at = now()
       from claimed as c

@@ -47,6 +47,15 @@ def test_a_claimed_job_carries_all_that_writing_takes(world: Any) -> None:
     assert world.claim() == []
 
 
+def test_every_claim_is_in_the_audit_with_the_key_that_made_it(world: Any) -> None:
+    world.request()
+    (job,) = world.claim()
+    audited = world.one("select * from agent.audit_log where action = 'job_claimed'")
+    assert (audited["actor"], audited["actor_id"]) == ("worker", world.worker_jti)
+    assert (audited["job_id"], audited["client_id"]) == (job["job_id"], world.clients["Acme"])
+    assert audited["details"] == {"user_id": str(world.users["ada"]), "attempt": 1}
+
+
 @pytest.mark.parametrize("batches", [[1, 1], [10]])
 def test_with_50_jobs_of_ada_waiting_bobs_is_among_the_first_two(world: Any, batches: list[int]) -> None:
     uncapped(world).ask("ada", "Acme", 50)
