@@ -257,14 +257,16 @@ def test_a_job_is_finished_on_its_own_draft_in_the_transaction_that_began_it(
 ) -> None:
     theirs = world.complete(job)
     world.request(p_purpose="check_in")
-    mine = world.agent(world.claim()[0])
+    second = world.claim()[0]
+    mine = world.agent(second)
     finish = "select agent.finish_complete_v1(%s, 'offline', null, '{}')"
     path = "/rpc/complete_draft_job"
     for draft_id in (theirs, uuid.uuid4(), None):
         with refused("PT409", "stale_fence"), mine.transaction(path) as cursor:
             cursor.execute("select agent.begin_complete_v1()")
             cursor.execute(finish, [draft_id])
-    mine.sql("select agent.begin_complete_v1()", path=path)
+    insert(world, mine, second, begin=True)  # committed, and the job is still open
+    own = world.value("select id from public.ai_drafts where id <> %s", theirs)
     with refused("PT409", "stale_fence"):
-        mine.sql(finish, theirs, path=path)
+        mine.sql(finish, own, path=path)
     assert world.value("select count(*) from agent.jobs where state = 'running'") == 1

@@ -78,6 +78,19 @@ def test_a_foreign_row_is_refused_in_the_words_of_one_that_does_not_exist(
     assert len(messages) == 1
 
 
+def test_a_row_of_another_client_of_ones_own_is_refused_too(world: Any, refused: Any) -> None:
+    world.add_client("Aqua", "ada")
+    rows = {
+        "p_contact_id": world.value("select id from public.contacts where client_id = %s", world.clients["Aqua"]),
+        "p_deal_id": add(world, "deals", "Aqua", title="Hers"),
+        "p_task_id": add(world, "tasks", "Aqua", title="Hers"),
+    }
+    for argument, row in rows.items():
+        with refused("PT400", "invalid_argument", match=argument):
+            world.request(**{argument: row})
+    assert world.request("ada", "Aqua", **rows)["deal_id"] == rows["p_deal_id"]
+
+
 def test_a_foreign_client_is_refused_in_the_words_of_one_that_does_not_exist(world: Any, refused: Any) -> None:
     answers = set()
     for client in (world.clients["Bolt"], uuid.uuid4(), None):
