@@ -103,7 +103,7 @@ begin
 end
 $$;
 comment on function agent.guard_crm_tables() is
-'Puts triggers and restrictive policies on profiles and the tables behind crm.*; run again after changing an adapter or adding a partition.';
+'Puts triggers and restrictive policies on profiles and the tables behind crm.*; run again after a new adapter or partition.';
 
 revoke all on function
 agent.tg_crm__refuse_agent(), agent.crm_base_tables(), agent.guard_crm_tables()
