@@ -170,8 +170,6 @@ class Devstack:
         from agent_service.devstack.gateway.app import create_gateway  # noqa: PLC0415  slow, and not needed before
 
         listener = socket.create_server((HOST, self._wanted_port or 0), backlog=128)
-        # asyncio does this only for sockets it made itself; without it every answer with a body waits 40 ms for an ACK.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # asyncio sets it only on sockets that say IPPROTO_TCP; without it every answer waits 40 ms for a delayed ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = f"http://{HOST}:{listener.getsockname()[1]}"
