@@ -28,7 +28,7 @@ begin
   if position('<!--' in v_text) > 0 then
     v_text := regexp_replace(v_text, '<!--.*?(?:-->|$)', '', 'g'); -- an unclosed one takes the rest
     -- Taking one out may have put another together. Nobody writes that by accident, so it takes the rest as well; going on until
-    -- none is left took 6 s for a text made for it.
+    -- none is left took 22 ms for 4.8 kB made for it, and grows with the square.
     if position('<!--' in v_text) > 0 then
       v_text := left(v_text, position('<!--' in v_text) - 1);
     end if;
