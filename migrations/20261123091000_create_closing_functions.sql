@@ -73,7 +73,7 @@ begin
   perform agent.book_attempt(v_job, left(coalesce(p_usage ->> 'provider', 'none'), 40), p_usage ->> 'model', p_code, p_usage);
 
   if v_failure.retryable and (p_code = 'returned' or v_job.attempts < v_job.max_attempts) then
-    -- Without a word from the provider the delay doubles from 2 seconds to 10 minutes. A returned job costs no attempt.
+    -- Without a word from the provider the delay doubles from 15 seconds to 10 minutes. A returned job costs no attempt.
     -- That one was not begun and keeps its turn; a failed one had its turn and takes a new one.
     update agent.jobs
     set state = 'queued', failure_code = p_code,
@@ -81,7 +81,7 @@ begin
       attempts = case when p_code = 'returned' then v_job.attempts - 1 else v_job.attempts end,
       due_at = now() + case
         when p_code = 'returned' then interval '0'
-        else make_interval(secs => coalesce(p_retry_after_seconds, least(600, 2 ^ v_job.attempts)))
+        else make_interval(secs => coalesce(p_retry_after_seconds, least(600, 15 * 2 ^ (v_job.attempts - 1))))
       end
     where id = v_job.id;
     update public.ai_draft_requests set state = 'queued', error = v_failure.sentence, updated_at = now() where id = v_job.request_id;

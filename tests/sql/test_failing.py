@@ -35,7 +35,7 @@ def test_the_delay_doubles_until_the_attempts_are_used_up(world: Any, job: dict[
         assert world.claim() == []
         world.conn.execute("update agent.jobs set due_at = now()")
         (job,) = world.claim()
-    assert delays == [2, 4, 8, 16]
+    assert delays == [15, 30, 60, 120]
     assert fail(world, job, "provider_unavailable") == "failed"
     assert world.one("select state, failure_code from agent.jobs") == {
         "state": "failed",
