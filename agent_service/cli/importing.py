@@ -30,7 +30,9 @@ def import_command(
     mapping: Annotated[
         Path | None, typer.Option(help="TOML: which file, column and word is what. Default: the sales export's.")
     ] = None,
-    newest_days_ago: Annotated[int, typer.Option(min=0, help="How old the newest record is to be, in days.")] = 1,
+    newest_days_ago: Annotated[
+        int, typer.Option(min=0, max=36_500, help="How old the newest record is to be, in days.")
+    ] = 1,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Load the other rows.")] = False,
     password: Annotated[str | None, typer.Option(help="Of everybody who can sign in; random if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, with every fault, as JSON.")] = False,
@@ -87,6 +89,7 @@ def _print_faults(report: ImportReport) -> None:
 
 def _print_result(report: ImportReport) -> None:
     from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     if not report.loaded:
@@ -98,7 +101,7 @@ def _print_result(report: ImportReport) -> None:
         console.print(f"Left out {report.skipped} bad rows.")
     table = Table("sign in as", "name", "role", title=f"password of everybody: {report.password}")
     for person in report.sign_ins:
-        table.add_row(person.email, person.full_name, person.role)
+        table.add_row(escape(person.email), escape(person.full_name), person.role)
     console.print(table)
 
 

@@ -36,10 +36,11 @@ class _Builder:
         self._export = export
         self._mapping = mapping
         self._today = today
-        moments = [moment for moment in _moments(export) if moment is not None]
-        newest = max(moments, default=None)
-        self._shift = dt.timedelta() if newest is None else today - dt.timedelta(days=newest_days_ago) - newest.date()
-        self._oldest = min(moments, default=dt.datetime.combine(today, dt.time(), dt.UTC))
+        happened = [moment for moment in _happened(export) if moment is not None]
+        self._newest = max(happened, default=dt.datetime.combine(today, dt.time(), dt.UTC))
+        self._oldest = min(happened, default=self._newest)
+        age = today - self._newest.date()
+        self._shift = age - dt.timedelta(days=newest_days_ago) if happened else dt.timedelta()
         self._owners = self._find_owners()
 
     def people(self) -> list[SignIn]:
@@ -138,7 +139,7 @@ class _Builder:
             "currency": self._mapping.currency,
             "expected_close": self._expected_close(deal),
             "opened_at": self._moved(deal.opened_at),
-            "closed_at": self._moved(deal.closed_at),
+            "closed_at": None if deal.is_open else self._moved(deal.closed_at),
             **self._made(deal.opened_at or deal.closed_at or self._oldest),
         }
 
@@ -162,7 +163,7 @@ class _Builder:
         section = self._mapping.deals
         if section is None or not deal.is_open:
             return None if deal.expected_close is None else (deal.expected_close + self._shift).date()
-        close = deal.expected_close
+        close = deal.expected_close or deal.closed_at  # many CRMs export both as one column
         if close is None and deal.opened_at is not None and section.expected_close_after is not None:
             close = deal.opened_at + dt.timedelta(days=section.expected_close_after)
         if close is None:
@@ -251,16 +252,17 @@ class _Builder:
         return None if moment is None else moment + self._shift
 
     def _made(self, moment: dt.datetime) -> Row:
-        moved = moment + self._shift
+        moved = min(moment, self._newest) + self._shift  # what is planned was entered before its day
         return {"created_at": moved, "updated_at": moved}
 
 
-def _moments(export: Export) -> Iterator[dt.datetime | None]:
+def _happened(export: Export) -> Iterator[dt.datetime | None]:
+    """When things happened, the newest of which says how old the export is: what is planned or expected has not yet."""
     for deal in export.deals:
         yield deal.opened_at
-        yield deal.closed_at
+        yield None if deal.is_open else deal.closed_at
     for activity in export.activities:
-        yield activity.occurred_at
+        yield None if activity.status == "scheduled" else activity.occurred_at
 
 
 def _id(*parts: object) -> uuid.UUID:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from agent_service.crm_data.cells import Keys, Row
 from agent_service.crm_data.export import Activity, Client, Deal, Export, Person
+from agent_service.crm_data.faults import Fault
 from agent_service.crm_data.mapping import Activities, Deals, Mapping, Products
 from agent_service.crm_data.reading import SourceFile, large_cells
 
@@ -36,6 +37,7 @@ class _Checker:
         self._directory = directory
         self._mapping = mapping
         self._advance = advance
+        self._skipping = skipping
         self._export = Export()
         self._people: Keys[Person] = Keys(unknown="unknown_person", skipping=skipping)
         self._clients: Keys[Client] = Keys(unknown="unknown_client", skipping=skipping)
@@ -111,6 +113,11 @@ class _Checker:
             tags = [tag for tag in map(row.text, section.tags) if tag is not None]
             if key is not None and name is not None and not row.bad:
                 keys.rows[key] = Client(name=name, company=company, owner=owner, tags=tags, language=language)
+        if keys.complete and not keys.rows and (self._skipping or not keys.left_out):
+            problem, mend = "The file has no row that can be loaded.", "Mend its rows, or export it again."
+            fault = Fault(file=section.file, line=None, column=None, kind="no_clients", problem=problem, mend=mend)
+            self._export.faults.append(fault)
+            self._export.usable = False
 
     def _check_products(self, section: Products) -> None:
         for row in self._rows(section.file, [section.name, section.price], self._products):

@@ -10,6 +10,7 @@ __all__ = ["Fault", "FaultKind"]
 FaultKind = Literal[
     "missing_file",
     "empty_file",
+    "no_clients",
     "missing_column",
     "duplicate_column",
     "encoding",

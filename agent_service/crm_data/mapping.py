@@ -239,7 +239,7 @@ def read_mapping(path: Path | None = None) -> Mapping:
         return Mapping.model_validate(_with_tuples(document))
     except OSError as error:
         raise MappingError(f"{source} cannot be read: {error.strerror or error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MappingError(f"{source} is not a TOML file: {error}.") from error
     except ValidationError as error:
         faults = [f"  {'.'.join(map(str, fault['loc']))}: {_sentence(fault['msg'])}" for fault in error.errors()]

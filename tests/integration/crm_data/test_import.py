@@ -254,6 +254,17 @@ def test_the_command_names_faults_and_its_exit_codes_tell_the_truth(database: Da
     assert run(tmp_path, "--skip-bad-rows", url="postgresql://postgres@127.0.0.1:1/postgres").returncode == 2
 
 
+def test_the_command_prints_names_as_they_are_and_dates_it_cannot_reach_are_refused(
+    database: Database, tmp_path: Path
+) -> None:
+    write_export(tmp_path, sales_teams=FILES["sales_teams.csv"].replace("Mona Sample", "Mona [/b] Sample"))
+    refused = run(tmp_path, "--newest-days-ago", "99999999", url=database.dsn())
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+    loaded = run(tmp_path, url=database.dsn())
+    assert loaded.returncode == 0, loaded.stderr
+    assert "Mona [/b] Sample" in loaded.stdout
+
+
 @pytest.mark.skipif(
     not (EXPORT / "sales_pipeline.csv").is_file(),
     reason="no sales export: name its folder in CRM_EXPORT (it is not part of the project)",
