@@ -26,11 +26,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What was made: rows by table, who can sign in, and the password of them all."""
+    """What was made: rows by table, who can sign in, the password of them all, and whose clients are whose."""
 
     counts: dict[str, int]
     sign_ins: list[SignIn]
     password: str
+    owned: dict[uuid.UUID, list[uuid.UUID]]
 
 
 def seed(
@@ -55,7 +56,8 @@ def seed(
         if connection.execute("select exists (select from public.clients)").fetchone() == (True,):
             raise AlreadyLoadedError
         counts = load_rows(connection, people, tables, encrypted_password=hash_password(chosen))
-    return SeedResult(counts, people, chosen)
+    owned = {p.user_id: [c["id"] for c in tables["clients"] if c["owner_id"] == p.user_id] for p in people}
+    return SeedResult(counts, people, chosen, owned)
 
 
 class _Maker:
@@ -166,8 +168,9 @@ class _Maker:
             "title": described["title"],
             "description": described.get("description"),
             "priority": described["priority"],
-            "status": "open",
+            "status": "done" if "done" in described else "open",
             "due_at": self._moment(described["due"], hour=9),
+            "completed_at": self._moment(described["done"]) if "done" in described else None,
         }
 
     def _order(self, described: Row, client_id: uuid.UUID) -> Row:

@@ -41,6 +41,11 @@ def test_it_fills_every_table_and_counts_what_it_made(database: Database, db: ps
     assert [person.role for person in result.sign_ins].count("admin") == 1
     open_stages = db.execute("select count(distinct stage) from public.deals").fetchone()
     assert open_stages == (6,), "a deal in every stage"
+    assert result.counts["activities"] >= 30
+    assert count(db, "select count(*) from public.tasks where status = 'done' and completed_at is not null") >= 1
+    assert count(db, "select count(*) from public.tasks where status = 'open' and due_at < '2026-03-02'") >= 1
+    owned = db.execute("select id, owner_id from public.clients where owner_id is not null").fetchall()
+    assert sorted((client, owner) for owner, of in result.owned.items() for client in of) == sorted(owned)
 
 
 def test_the_same_seed_and_day_make_the_same_rows_and_another_seed_others(
