@@ -26,8 +26,10 @@ from rich.table import Table
 import supabase
 from agent_service.crm_data.seed import seed
 from agent_service.devstack.stack import Devstack
+from agent_service.errors import PermanentError
 
 WANTED = (("email", "follow_up"), ("note", "check_in"), ("task", "task_reminder"))
+SHOWN_FAULTS = 20
 WORKER_SETTINGS = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "AGENT_WORKER_KEY", "AGENT_LISTEN_URL")
 
 
@@ -97,6 +99,9 @@ def load_crm(demo: Demo, data: Path | None, mapping: Path | None) -> list[str]:
             report = import_folder(
                 data, mapping, database_url=demo.stack.database_url, newest_days_ago=3, password=demo.password
             )
+            if not report.loaded:
+                told = "\n".join(map(str, report.faults[:SHOWN_FAULTS]))
+                raise PermanentError(f"The export has {len(report.faults)} faults, and nothing was loaded:\n{told}")
             people, counts = report.sign_ins, report.counts
         else:
             result = seed(demo.stack.database_url, password=demo.password)

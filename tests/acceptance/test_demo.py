@@ -40,3 +40,13 @@ def test_the_demo_on_the_sample_crm() -> None:
 @pytest.mark.skipif(not EXPORT.is_dir(), reason="no CRM export beside the project (CRM_EXPORT names another folder)")
 def test_the_demo_on_a_crm_export() -> None:
     held(demo("--data", str(EXPORT)))
+
+
+def test_an_export_with_faults_ends_the_demo_with_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("account_id,account\n1,\n")
+    done = demo("--data", str(tmp_path))
+    assert done.returncode == 1
+    assert "nothing was loaded" in done.stderr
+    assert "sales_teams.csv" in done.stderr
+    assert "accounts.csv" in done.stderr
+    assert "Traceback" not in done.stderr
