@@ -5,7 +5,7 @@ SQL    := migrations supabase/sample_crm agent_service/devstack/shim
 PY     := agent_service workers tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check unit drill fmt
+.PHONY: help setup demo up down test check unit drill fmt
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,11 @@ setup: $(VENV)/.installed ## Install everything into .venv
 demo: setup ## Show the whole loop on a throw-away stack; DATA=FOLDER uses a CRM export
 	@$(BIN)/account-agent demo $(if $(DATA),--data "$(DATA)") $(if $(MAPPING),--mapping "$(MAPPING)")
 
-up: setup ## Start the local stack, keep it running, print URL, keys and sign-ins
-	@$(BIN)/account-agent devstack up
+up: setup ## Start the local stack, leave it running, print URL, keys and sign-ins
+	@$(BIN)/account-agent devstack up --detach
+
+down: setup ## Stop it
+	@$(BIN)/account-agent devstack down
 
 check: setup ## Lint, types and SQL gates
 	$(BIN)/ruff check $(PY)

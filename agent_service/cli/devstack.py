@@ -1,4 +1,4 @@
-"""`account-agent devstack`: the local stack, kept in a folder and run in the foreground."""
+"""`account-agent devstack`: the local stack, kept in a folder and run in the foreground or on its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import os
 import shlex
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -25,7 +27,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Start, stop 
 
 DataDir = Annotated[Path, typer.Option("--data-dir", help="The folder that keeps the stack.", file_okay=False)]
 DEFAULT_DIR = Path(".devstack")
+START_SECONDS = 60
 STOP_SECONDS = 45
+STOP_HINT = "account-agent devstack down stops it."
 
 
 @app.command()
@@ -34,8 +38,12 @@ def up(
     port: Annotated[int, typer.Option(help="Port of the gateway, the Supabase URL.")] = 54321,
     db_port: Annotated[int, typer.Option(help="Port of Postgres.")] = 54322,
     empty: Annotated[bool, typer.Option("--empty", help="Leave the sample CRM without data.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it answers; leave it running.")] = False,
 ) -> None:
     """Run the stack until Ctrl-C. The first start makes the folder and fills the sample CRM."""
+    if detach:
+        _detach(data_dir, port=port, db_port=db_port, empty=empty)
+        return
     from agent_service.devstack.stack import Devstack  # noqa: PLC0415  slow, and other commands do without
 
     stop = threading.Event()
@@ -46,13 +54,37 @@ def up(
         with Devstack(data_dir, port=port, pg_port=db_port) as stack:
             sign_ins = _sign_ins(stack, data_dir, empty=empty)
             env = stack.env()
-            _write_private(record, {**_identity(), "env": env})
-            _print(stack, env, sign_ins)
+            folders = sorted({str(stack.server.data_dir), str(stack.server.cluster_dir.parent)})
+            running = {**_identity(), "env": env, "sign_ins": sign_ins, "folders": folders}
+            _print(running, ends="Ctrl-C stops it.")
+            _write_private(record, running)
             stop.wait()
     finally:
         if _read(data_dir).get("pid") == os.getpid():
             record.unlink()  # last, since `down` waits for it
     typer.echo("Stopped.")
+
+
+def _detach(data_dir: Path, *, port: int, db_port: int, empty: bool) -> None:
+    """Start `up` as a process of its own, in a session of its own, and return when it is up."""
+    if _running(data_dir) is not None:
+        _print(_read(data_dir), ends=STOP_HINT)
+        return
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir / "stack.log"
+    command = [sys.executable, "-m", "agent_service.cli", "devstack", "up", "--data-dir", str(data_dir)]
+    command += ["--port", str(port), "--db-port", str(db_port), *(["--empty"] if empty else [])]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while _running(data_dir) is None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            typer.echo(log.read_text(encoding="utf-8", errors="replace").strip(), err=True)
+            raise typer.Exit(1)
+        time.sleep(0.05)
+    _print(_read(data_dir), ends=STOP_HINT)
 
 
 @app.command()
@@ -117,9 +149,12 @@ def _read(data_dir: Path) -> dict[str, Any]:
 
 
 def _write_private(file: Path, content: object) -> None:
-    file.touch(mode=0o600)
-    file.chmod(0o600)
-    file.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    """Write in one step: whoever waits for the file must not read half of it."""
+    fresh = file.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.chmod(0o600)
+    fresh.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    fresh.replace(file)
 
 
 def _sign_ins(stack: Devstack, data_dir: Path, *, empty: bool) -> list[dict[str, str]]:
@@ -145,18 +180,17 @@ def _seed(stack: Devstack) -> list[dict[str, str]]:
     return [{"email": email, "password": password, "role": role} for email, role in people]
 
 
-def _print(stack: Devstack, env: dict[str, str], sign_ins: list[dict[str, str]]) -> None:
+def _print(running: dict[str, Any], *, ends: str) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print("\n[bold]The local stack is running.[/bold] Ctrl-C stops it.\n")
-    for name, value in env.items():
+    console.print(f"\n[bold]The local stack is running.[/bold] {ends}\n")
+    for name, value in running["env"].items():
         console.print(f"  [dim]{name:<25}[/dim]{escape(value)}")
-    if sign_ins:
+    if running["sign_ins"]:
         console.print("\n[bold]Sign-ins[/bold]")
-    for person in sign_ins:
+    for person in running["sign_ins"]:
         console.print(f"  {escape(person['email']):<36}{escape(person['password']):<20}[dim]{person['role']}[/dim]")
-    folders = sorted({stack.server.data_dir, stack.server.cluster_dir.parent})
-    console.print(f"\n[dim]Kept in {escape(' and '.join(map(str, folders)))}. Settings for another shell:[/dim]")
+    console.print(f"\n[dim]Kept in {escape(' and '.join(running['folders']))}. Settings for another shell:[/dim]")
     console.print('  eval "$(account-agent devstack env)"\n')

@@ -146,6 +146,27 @@ def test_up_env_and_down(folder):
     assert "account-agent devstack up" in err
 
 
+def test_a_detached_stack_stays_until_it_is_taken_down(folder):
+    port, db_port = free_ports()
+    kept = ("--data-dir", folder / "kept")
+    up = ("devstack", "up", "--detach", *kept, "--port", port, "--db-port", db_port)
+    code, said, err = run(*up)
+    try:
+        assert (code, err) == (0, "")
+        env = json.loads(run("devstack", "env", *kept, "--json")[1])
+        for shown in (*env.values(), "account-agent devstack down", "Sign-ins"):
+            assert shown in said
+        assert httpx.get(f"{env['SUPABASE_URL']}/auth/v1/.well-known/jwks.json", timeout=5).status_code == 200
+        assert run(*up) == (0, said, ""), "it runs already: the same words again"
+        code, _, err = run("devstack", "up", "--detach", "--data-dir", folder / "other", "--port", port)
+        assert code == 1
+        assert f"Port {port} is taken by process" in err
+    finally:
+        assert run("devstack", "down", *kept) == (0, "Stopped.\n", "")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(env["SUPABASE_URL"], timeout=5)
+
+
 def test_down_spares_a_process_that_merely_has_the_recorded_id(folder):
     (folder / "running.json").write_text(json.dumps({"pid": os.getpid(), "started": 1.0, "env": {}}))
     assert run("devstack", "down", "--data-dir", folder) == (0, f"No stack runs in {folder}.\n", "")
