@@ -20,7 +20,7 @@ from agent_service.jobs import FailCode
 
 __all__ = ["fail_code_of"]
 
-# The first that fits. A completion refused with 401, 403 or 404 is permanent (DESIGN, section 7).
+# The first that fits. A completion refused with 401, 403 or 404 is permanent: rights do not come back by trying.
 _CODES: tuple[tuple[type[BaseException], FailCode], ...] = (
     (WriterRateLimitedError, "provider_rate_limited"),
     (WriterUnavailableError, "provider_unavailable"),
