@@ -65,12 +65,16 @@ class ExchangeView:
 
 @dataclass(frozen=True, kw_only=True)
 class DealView:
-    """An open deal. stage_code: as stored; stage: the same, fit to be shown. late: its expected close has passed."""
+    """An open deal. stage_code: as stored; stage: the same, fit to be shown. late: its expected close has passed.
+
+    offered: the client has our offer, and so knows its amount.
+    """
 
     name: str
     product: str
     stage_code: str
     stage: str
+    offered: bool
     amount: str
     close: str
     late: bool

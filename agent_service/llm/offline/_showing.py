@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 from babel import Locale
@@ -28,6 +29,8 @@ __all__ = ["show"]
 
 TITLE_LENGTH, HINTS_LENGTH = 60, 700
 RECENT_DAYS = 30
+# From here on the client has seen our amount; before, it is only our estimate.
+_OFFERED = {"proposal", "negotiation"}
 _REPLY_PREFIX = re.compile(r"^(?:(?:re|fwd?|aw|wg|antw|tr|rv)\s*:\s*)+", re.IGNORECASE)
 _HONORIFIC = re.compile(r"^(?:(?:dr|prof|mr|mrs|ms|miss|mme|mlle|m|herr|frau|sr|sra|ing|dipl)\.?\s+)+", re.IGNORECASE)
 _ASKED_TO = re.compile(
@@ -51,12 +54,14 @@ class _Showing:
         self._locale = locale
         self._today = today
         self._book = book
+        # Mails go to the client. What is only ours is kept from their templates, not left to each one's care.
+        self._for_client = brief.draft_type == "email"
 
     def run(self) -> Selection:
         context, choice = self._context, self._choice
         to = self._person(choice.contact) if choice.contact else None
         deals = [self._deal(row) for row in choice.deals]
-        tasks = [self._task(row) for row in choice.tasks]
+        tasks = [self._task(row) for row in self._shown_tasks()]
         return Selection(
             account=self._account(),
             me=escape(clean(context.user.name, limit=NAME_LENGTH)),
@@ -76,6 +81,12 @@ class _Showing:
             hint_point=self._hints(as_point=True),
             today=self._date(self._today),
         )
+
+    def _shown_tasks(self) -> list[Task]:
+        """All of them inside; to a client only the one that a reminder is about."""
+        if not self._for_client:
+            return self._choice.tasks
+        return [self._choice.task] if self._choice.task and self._brief.purpose == "task_reminder" else []
 
     def _account(self) -> str:
         return self._client_text(escape(self._client_name()))
@@ -104,11 +115,14 @@ class _Showing:
         who = clean(row.contact_name, limit=NAME_LENGTH)
         label = " ".join(part for part in (clean(row.type, limit=20), on, about) if part)
         mark = self._book.mark_for("activity", row.id, label)
-        same = to is not None and FactBook.without_marks(to.name) == escape(who)
+        recipient = FactBook.without_marks(to.name) if to else ""
+        same = bool(to) and recipient == escape(who)
+        # "Meeting with Dana Whitfield" is how we file it; Dana Whitfield would call it something else.
+        filed = self._for_client and recipient and recipient in escape(about)
         age = (self._today - row.occurred_at).days if row.occurred_at else RECENT_DAYS + 1
         return ExchangeView(
             kind=kind,
-            about=_marked(mark, about),
+            about="" if filed else _marked(mark, about),
             on=mark + on,
             who="" if same else _marked(mark, who),
             contact=_marked(mark, who),
@@ -121,23 +135,26 @@ class _Showing:
         stage, amount = clean(deal.stage, limit=30), self._money(deal.amount, deal.currency)
         close = self._date(deal.expected_close)
         mark = self._book.mark_for("deal", deal.id, ", ".join(part for part in (name, stage, amount, close) if part))
-        return DealView(
+        view = DealView(
             name=_marked(mark, name),
             product=_marked(mark, product if product.lower() not in name.lower() else ""),
             stage_code=stage.lower(),
             stage=_marked(mark, stage),
+            offered=stage.lower() in _OFFERED,
             amount=mark + amount if amount else "",
             close=mark + close if close else "",
             late=deal.expected_close is not None and deal.expected_close < self._today,
         )
+        return _as_the_client_knows_it(view) if self._for_client else view
 
     def _task(self, task: Task) -> TaskView:
         title, due = clean(task.title, limit=TITLE_LENGTH), self._date(task.due_at)
         mark = self._book.mark_for("task", task.id, ", ".join(part for part in (title, due) if part))
+        overdue = task.overdue or (task.due_at is not None and task.due_at < self._today)
         return TaskView(
             title=_marked(mark, title),
-            due=mark + due if due else "",
-            overdue=task.overdue or (task.due_at is not None and task.due_at < self._today),
+            due=mark + due if due and not (self._for_client and overdue) else "",
+            overdue=overdue,
             priority=lower(task.priority),
         )
 
@@ -194,6 +211,12 @@ class _Showing:
             currency_digits=not whole,
         )
         return escape(_plain_spaces(text))
+
+
+def _as_the_client_knows_it(deal: DealView) -> DealView:
+    """Without our stage and our forecast; without product and amount until both are in an offer."""
+    deal = replace(deal, stage="", close="", late=False)
+    return deal if deal.offered else replace(deal, product="", amount="")
 
 
 def _marked(mark: str, text: str) -> str:
