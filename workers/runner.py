@@ -24,7 +24,8 @@ class RunnerOptions:
     """How a runner behaves. All times in seconds.
 
     once: stop when nothing is due. poll_*: the pause between two looks at an empty queue, doubling, with jitter.
-    finish_seconds: how long work in hand may go on after `stop`. return_seconds: how long giving back may take.
+    After `stop`: claim_seconds, how long the answer to a running claim is waited for; finish_seconds, how long work in
+    hand may go on; return_seconds, how long giving back may take. Platforms kill 30 s after SIGTERM.
     unreachable_tries: with `once`, claims that may fail in a row before giving up.
     """
 
@@ -33,6 +34,7 @@ class RunnerOptions:
     once: bool = False
     poll_min: float = 0.5
     poll_max: float = 5.0
+    claim_seconds: float = 1.0
     finish_seconds: float = 20.0
     return_seconds: float = 8.0
     unreachable_tries: int = 4
@@ -129,7 +131,7 @@ class Runner:
         """Start work on what is due. True: something was; False: nothing is; None: the server could not be asked."""
         asked_at = time.monotonic()
         try:
-            jobs = await self._jobs.claim(list(self._handlers), limit=limit, lease_seconds=self.options.lease_seconds)
+            jobs = await self._ask(limit)
         except RetryableError as error:
             self._failures += 1
             self._log.warning("worker.claim_failed", error=error, status=error.status, attempt=self._failures)
@@ -140,10 +142,25 @@ class Runner:
             self._log.error("worker.refused", error=error, status=error.status, detail_code=error.detail_code)
             self.summary.fatal = error
             return None
+        if jobs is None:
+            return None
         self._failures = 0
         for job in jobs:
             self._start(job, asked_at)
         return bool(jobs)
+
+    async def _ask(self, limit: int) -> list[Job] | None:
+        """Claim; None if stopped and the server does not answer. What it hands out then is left to its lease."""
+        kinds, seconds = list(self._handlers), self.options.lease_seconds
+        asking = asyncio.create_task(self._jobs.claim(kinds, limit=limit, lease_seconds=seconds))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({asking}, timeout=self.options.claim_seconds)
+            return asking.result() if asking.done() else None
+        finally:
+            await _cancel([asking])
+            await _cancel([stopping])
 
     def _start(self, job: Job, claimed_at: float) -> None:
         execution = Execution(

@@ -96,7 +96,7 @@ def down(data_dir: DataDir = DEFAULT_DIR) -> None:
         return
     process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    # The file goes when all is stopped. The process may stay as a zombie, if whoever started it does not look.
+    # The file goes when all is stopped.
     while _running(data_dir) is not None:
         if time.monotonic() > deadline:
             typer.echo(f"Process {process.pid} did not stop within {STOP_SECONDS} s.", err=True)
@@ -135,6 +135,8 @@ def _running(data_dir: Path) -> Process | None:
     record = _read(data_dir)
     try:
         process = psutil.Process(record["pid"])
+        if process.status() == psutil.STATUS_ZOMBIE:  # it was killed, and a container's first process may never look
+            return None
         return process if abs(process.create_time() - record["started"]) < 1 else None
     except (KeyError, psutil.NoSuchProcess):
         return None

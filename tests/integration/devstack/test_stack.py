@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import jwt
+import psutil
 import psycopg
 import pytest
 
@@ -170,6 +171,22 @@ def test_a_detached_stack_stays_until_it_is_taken_down(folder):
 def test_down_spares_a_process_that_merely_has_the_recorded_id(folder):
     (folder / "running.json").write_text(json.dumps({"pid": os.getpid(), "started": 1.0, "env": {}}))
     assert run("devstack", "down", "--data-dir", folder) == (0, f"No stack runs in {folder}.\n", "")
+
+
+def test_a_killed_owner_whose_parent_does_not_look_runs_nothing(folder):
+    owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = psutil.Process(owner.pid)
+    record = {"pid": owner.pid, "started": process.create_time(), "env": {}}
+    (folder / "running.json").write_text(json.dumps(record))
+    assert run("devstack", "env", "--data-dir", folder)[0] == 0
+    owner.kill()
+    deadline = time.monotonic() + 10
+    while process.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+    try:
+        assert run("devstack", "env", "--data-dir", folder)[0] == 1
+    finally:
+        owner.communicate()
 
 
 def test_migrate_by_hand(database):

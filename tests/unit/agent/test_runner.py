@@ -138,3 +138,34 @@ def test_stop_does_not_hang_on_a_server_that_does_not_answer(fake, stub_writer, 
     fake.faults["fail_job"] = [30]
     _, seconds = stop_while_working(stub_writer(seconds=60), finish_seconds=0.1, return_seconds=0.3)
     assert seconds < 5
+
+
+def test_stop_does_not_wait_for_a_claim_that_is_not_answered(fake, runner_for):
+    fake.faults["claim_jobs"] = [20]
+
+    async def run():
+        async with runner_for(once=False, claim_seconds=0.2) as runner:
+            running = asyncio.create_task(runner.run())
+            await asyncio.to_thread(fake.wait_for, lambda: fake.calls)
+            started = time.monotonic()
+            runner.stop()
+            summary = await running
+            return summary, time.monotonic() - started
+
+    summary, seconds = asyncio.run(run())
+    assert summary.fatal is None
+    assert seconds < 5
+
+
+def test_jobs_of_a_claim_that_is_answered_just_after_the_stop_are_done(fake, runner_for):
+    fake.add_job()
+    fake.faults["claim_jobs"] = [0.3]
+
+    async def run():
+        async with runner_for(once=False, claim_seconds=10) as runner:
+            running = asyncio.create_task(runner.run())
+            await asyncio.to_thread(fake.wait_for, lambda: fake.calls)
+            runner.stop()
+            return await running
+
+    assert asyncio.run(run()).ended == {"done": 1}
