@@ -180,7 +180,7 @@ begin
   select k.jti into v_jti
   from agent.worker_keys as k
   where auth.role() = 'agent_worker' and agent.is_agent() is not true
-    and k.jti = nullif(auth.jwt() ->> 'jti', '')::uuid and k.revoked_at is null and k.expires_at > now();
+    and k.jti::text = auth.jwt() ->> 'jti' and k.revoked_at is null and k.expires_at > now();
   if v_jti is null then
     raise exception using errcode = 'PT401', message = 'This worker key is unknown, expired or revoked.', detail = 'worker_key_refused',
       hint = 'A DBA mints a new one: select agent.mint_worker_key(''name'', 90).';

@@ -77,6 +77,12 @@ begin
     end if;
     exit when v_locked = '{}';
 
+    -- Nobody told how these ended: their workers are gone. They are attempts all the same.
+    insert into public.ai_interactions (user_id, client_id, job_id, attempt, purpose, provider, outcome)
+    select j.user_id, j.client_id, j.id, j.attempts, j.kind || '.' || coalesce(j.payload ->> 'purpose', 'other'), 'none', 'lease_expired'
+    from agent.jobs as j
+    where j.id = any (v_locked) and j.state = 'running';
+
     v_closing := array(
       select j.id from agent.jobs as j where j.id = any (v_locked) and not exists (
         select from auth.users as u

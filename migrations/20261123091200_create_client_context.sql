@@ -78,6 +78,8 @@ declare
   c_preferences constant integer := 4000;
   v_zone constant text := agent.time_zone();
   v_today constant date := (now() at time zone v_zone)::date;
+  -- Overdue is said by the day, so that contextVersion, which moves with the day, tells of it.
+  v_day_start constant timestamptz := v_today::timestamp at time zone v_zone;
   v_context jsonb;
 begin
   if p_days is null or p_days not between 1 and 366 then
@@ -161,7 +163,7 @@ begin
     'pendingTasks', coalesce((
       select jsonb_agg(jsonb_build_object(
         'id', t.id, 'title', agent.clean_text(t.title, 200), 'description', agent.clean_text(t.description, 500),
-        'priority', agent.clean_text(t.priority, 50), 'dueAt', t.due_at, 'overdue', coalesce(t.due_at < now(), false), 'dealId', t.deal_id
+        'priority', agent.clean_text(t.priority, 50), 'dueAt', t.due_at, 'overdue', coalesce(t.due_at < v_day_start, false), 'dealId', t.deal_id
       ) order by t.place)
       from task as t where t.place <= c_rows
     ), '[]'),
@@ -191,7 +193,7 @@ begin
         ) as x
       ),
       'tasks', (
-        select jsonb_build_object('count', count(*), 'overdue', count(*) filter (where t.due_at < now()))
+        select jsonb_build_object('count', count(*), 'overdue', count(*) filter (where t.due_at < v_day_start))
         from task as t where t.place > c_rows
       ),
       'orders', (

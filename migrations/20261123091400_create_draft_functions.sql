@@ -45,6 +45,8 @@ begin
   v_type := v_job.payload ->> 'draft_type';
   v_faults := array_remove(array[
     case when coalesce(v_content, '') = '' then 'p_content is empty: write something.' end,
+    case when length(p_content) > 20000 then format('p_content has %s characters: 20000 is the most.', length(p_content)) end,
+    case when length(p_subject) > 300 then format('p_subject has %s characters: 300 is the most.', length(p_subject)) end,
     case when v_type in ('email', 'task') and v_subject is null then format('p_subject is empty: an %s needs one.', v_type) end,
     case when jsonb_typeof(p_details) is distinct from 'object' then 'p_details is not an object.' end,
     case when octet_length(p_details::text) > 8192 then 'p_details is larger than 8 KiB.' end,
@@ -213,14 +215,14 @@ begin
       coalesce(v_draft.details ->> 'priority', 'medium'), v_deal_id);
   end if;
   if coalesce(p_log_activity, v_draft.draft_type in ('email', 'note')) then
-    perform crm.log_activity(v_draft.client_id, case when v_draft.draft_type = 'email' then 'email' else 'note' end,
-      case when v_draft.draft_type = 'email' then 'outbound' end, v_draft.subject, v_draft.content, v_contact_id, v_deal_id);
+    -- As a note, a mail too: it is approved and kept, and nobody has sent it yet.
+    perform crm.log_activity(v_draft.client_id, 'note', null, v_draft.subject, v_draft.content, v_contact_id, v_deal_id);
   end if;
   return v_draft;
 end
 $$;
 comment on function public.approve_draft(uuid, text, text, boolean, boolean, boolean) is
-'A person approves exactly the text whose content_hash they were shown. Email and note are logged, a task is created, a memo is kept.';
+'A person approves exactly the text whose content_hash they were shown. A mail or note is logged as a note, a task created, a memo kept.';
 
 create function public.reject_draft(p_draft_id uuid, p_reason text default null) returns public.ai_drafts
 language sql volatile set search_path = ''

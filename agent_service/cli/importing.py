@@ -84,7 +84,8 @@ def _print_faults(report: ImportReport) -> None:
     if report.faults:
         kinds = Counter(fault.kind.replace("_", " ") for fault in report.faults)
         counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-        typer.echo(f"{len(report.faults)} faults in {report.skipped} rows: {counted}.", err=True)
+        rows = f"; bad rows: {report.skipped}" if report.skipped else ""
+        typer.echo(f"Faults: {counted}{rows}.", err=True)
 
 
 def _print_result(report: ImportReport) -> None:

@@ -32,7 +32,7 @@ def test_approving_an_email_logs_it_as_the_person(world: Any) -> None:
     assert approved["approved_by"] == world.users["ada"]
     assert approved["approved_at"] is not None
     activity = world.one("select * from activities")
-    assert (activity["type"], activity["direction"]) == ("email", "outbound")
+    assert (activity["type"], activity["direction"]) == ("note", None)
     assert (activity["subject"], activity["content"]) == (draft["subject"], draft["content"])
     assert (activity["created_by"], activity["contact_id"]) == (world.users["ada"], draft["contact_id"])
     audit = world.one("select * from agent.audit_log where action = 'draft_approved'")

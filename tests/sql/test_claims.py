@@ -56,6 +56,18 @@ def test_every_claim_is_in_the_audit_with_the_key_that_made_it(world: Any) -> No
     assert audited["details"] == {"user_id": str(world.users["ada"]), "attempt": 1}
 
 
+def test_an_attempt_whose_worker_vanished_is_on_the_books(world: Any) -> None:
+    world.request(p_purpose="check_in")
+    world.claim()
+    world.conn.execute("update agent.jobs set due_at = now() - interval '1 second'")
+    (job,) = world.claim()
+    booked = world.one("select job_id, attempt, purpose, provider, outcome, input_tokens from public.ai_interactions")
+    assert booked == {
+        "job_id": job["job_id"], "attempt": 1, "purpose": "draft.check_in", "provider": "none",
+        "outcome": "lease_expired", "input_tokens": 0,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("batches", [[1, 1], [10]])
 def test_with_50_jobs_of_ada_waiting_bobs_is_among_the_first_two(world: Any, batches: list[int]) -> None:
     uncapped(world).ask("ada", "Acme", 50)

@@ -144,6 +144,16 @@ def test_all_faults_of_the_output_are_named_at_once_and_it_may_be_mended(
     assert world.complete(job)
 
 
+def test_what_is_too_long_is_refused_and_never_cut(world: Any, job: dict[str, Any], refused: Any) -> None:
+    with refused("PT400", "invalid_output", match="p_content has 20001 .* p_subject has 301"):
+        world.complete(job, p_content="x" * 20_001, p_subject="y" * 301)
+    world.complete(job, p_content="x" * 20_000, p_subject="y" * 300)
+    assert world.one("select length(content) as c, length(subject) as s from public.ai_drafts") == {
+        "c": 20_000,
+        "s": 300,
+    }
+
+
 UNBOOKABLE = ["[]", "7", '"x"', *[{"input_tokens": n} for n in (-1, 0.5, 10**12, [1], "1", True)]]
 
 

@@ -29,7 +29,7 @@ insert into activities (client_id, contact_id, deal_id, type, direction, subject
   select %(client)s, id, %(deal)s, 'call', 'inbound', 'Call', 'They called.', 'positive', now() - interval '2 days'
   from contacts where client_id = %(client)s;
 insert into tasks (client_id, deal_id, title, description, due_at)
-  values (%(client)s, %(deal)s, 'Task', 'Do it', now() - interval '1 hour');
+  values (%(client)s, %(deal)s, 'Task', 'Do it', now() - interval '1 day');
 insert into orders (client_id, order_number, product, total) values (%(client)s, 'N1', 'Boat', 100);
 """
 
@@ -207,7 +207,7 @@ def test_rows_past_twenty_are_counted_and_summed_by_currency(world: Any) -> None
         (client,),
     )  # fmt: skip
     world.conn.execute(
-        "insert into tasks (client_id, title, due_at) select %s, 't', now() - make_interval(hours => n) "
+        "insert into tasks (client_id, title, due_at) select %s, 't', now() - make_interval(days => n) "
         "from generate_series(1, 23) as n", (client,)
     )  # fmt: skip
     world.conn.execute(
@@ -298,3 +298,12 @@ def test_dirty_records(world: Any) -> None:
     world.conn.execute("delete from activities; delete from profiles where role = 'admin'")
     world.add_client("Empty", "ada")
     assert context(world, "ada", "Empty")["lastInteraction"] is None
+
+
+@pytest.mark.parametrize(("day", "overdue"), [("current_date - 1", True), ("current_date", False)])
+def test_a_task_is_overdue_from_the_day_after(world: Any, day: str, overdue: bool) -> None:
+    client = world.clients["Acme"]
+    world.conn.execute("set timezone = 'UTC'")
+    world.conn.execute(f"insert into tasks (client_id, title, due_at) select %s, 't', {day}", (client,))
+    found = world.person("ada").rpc("get_client_context", p_client_id=client)[0]["get_client_context"]
+    assert found["pendingTasks"][0]["overdue"] is overdue

@@ -145,5 +145,5 @@ def test_a_stale_worker_fails_nothing(world: Any, job: dict[str, Any], refused: 
     with refused("PT409", "stale_fence"):
         fail(world, job, "refused")
     assert world.value("select state from agent.jobs") == "running"
-    assert world.value("select count(*) from public.ai_interactions") == 0
+    assert world.value("select array_agg(outcome) from public.ai_interactions") == ["lease_expired"]
     assert world.complete(taken)

@@ -240,7 +240,7 @@ def test_the_command_names_faults_and_its_exit_codes_tell_the_truth(database: Da
     refused = run(tmp_path, url=database.dsn())
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.count("sales_pipeline.csv:") == 50
-    assert "60 faults in 60 rows: 60 unknown value." in refused.stderr
+    assert "Faults: 60 unknown value; bad rows: 60." in refused.stderr
     assert "Nothing was loaded." in refused.stderr
 
     loaded = run(tmp_path, "--skip-bad-rows", "--json", url=database.dsn())
