@@ -5,7 +5,7 @@ SQL    := migrations supabase/sample_crm agent_service/devstack/shim
 PY     := agent_service workers tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check unit drill fmt
+.PHONY: help setup demo up down test check drill bench fmt
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: check ## Everything CI runs: check, then every test with a short form of e
 
 drill: setup ## The full-size crash and race drills
 	$(BIN)/python -m tests.drills
+
+bench: setup ## Every benchmark beside its peers; figures are kept in benchmarks/README.md
+	$(BIN)/python -m benchmarks
 
 fmt: setup ## Format Python and SQL
 	$(BIN)/ruff check --fix $(PY)
