@@ -7,7 +7,7 @@ grant usage on schema private to authenticated;
 
 -- Definer: the policies of profiles must not recurse into profiles.
 create function private.is_admin() returns boolean
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$ select exists (select 1 from public.profiles where id = (select auth.uid()) and role = 'admin') $$;
 revoke all on function private.is_admin() from public, anon, authenticated, service_role;
 grant execute on function private.is_admin() to authenticated;

@@ -143,7 +143,7 @@ def test_functions(catalog: Any, host_objects: set[str]) -> None:
     assert len(ours) > 40
     assert [f"{schema}.{name}" for schema, name, *_, comment in ours if not comment] == []
     for schema, name, is_definer, config, owner, _ in ours:
-        assert 'search_path=""' in (config or []), f"{schema}.{name}: search_path"
+        assert "search_path=pg_catalog, pg_temp" in (config or []), f"{schema}.{name}: search_path"
         assert schema == "agent" or not is_definer, f"{schema}.{name} is security definer"
         assert owner == "postgres", f"{schema}.{name}: owner"
     assert sum(function[2] for function in ours) > 10
