@@ -6,7 +6,7 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 create or replace function agent.clean_text(p_text text, p_max integer) returns text
-language plpgsql immutable set search_path = ''
+language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- Control, soft hyphen, joiners and fillers, odd spaces, zero-width, bidi, separators, variation selectors, tags: nothing that
@@ -48,7 +48,7 @@ comment on function agent.clean_text(text, integer) is
 
 -- plpgsql for one statement: its plan is kept for the session, where a SQL function would plan these eight queries at every call.
 create or replace function public.get_client_context(p_client_id uuid, p_days integer default 30) returns jsonb
-language plpgsql stable set search_path = '' set timezone = 'UTC' set datestyle = 'ISO, YMD'
+language plpgsql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD'
 as $$
 declare
   -- What one prompt carries at most. Texts are shortened first, then the oldest activities go.
