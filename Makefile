@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-SQL    := migrations supabase/sample_crm agent_service/devstack/shim
+SQL    := migrations supabase/sample_crm $(wildcard supabase/adapters) agent_service/devstack/shim agent_service/rules
 PY     := agent_service workers tests benchmarks
 
 .DEFAULT_GOAL := help
@@ -35,6 +35,7 @@ check: setup ## Lint, types and SQL gates
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 $(SQL)
 	$(BIN)/squawk migrations/*.sql
+	$(BIN)/python -m tests.gates.grammar $(SQL)
 
 test: check ## Everything CI runs: check, then every test with a short form of each drill
 	$(BIN)/pytest -n 2 --dist loadgroup

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import uuid
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent_service.devstack.users import add_user
+from tests.npm import install
 
 from .conftest import Api
 
@@ -21,18 +21,7 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(scope="module")
 def node() -> str:
     """Node, with the locked packages installed; skips, with the reason, where that cannot be."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if found is None or npm is None:
-        pytest.skip("node and npm are not installed, so supabase-js is not tried")
-    lock, stamp = SUITE / "package-lock.json", SUITE / "node_modules" / ".package-lock.json"
-    if not stamp.is_file() or stamp.stat().st_mtime < lock.stat().st_mtime:
-        installed = subprocess.run([npm, "ci"], cwd=SUITE, capture_output=True, text=True, timeout=100, check=False)
-        if installed.returncode != 0:
-            unreachable = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH")
-            if any(code in installed.stderr for code in unreachable):
-                pytest.skip("npm ci could not reach its registry, so supabase-js is not tried")
-            pytest.fail(f"npm ci failed:\n{installed.stderr}")
-    return found
+    return install(SUITE)
 
 
 def test_supabase_js(api: Api, node: str) -> None:

@@ -1,0 +1,4 @@
+alter index public.ai_drafts_approved_by_idx rename to ai_drafts_approved_by_who_said_that_it_may_be_sent_to_the_client_idx;
+
+-- mend
+alter index public.ai_drafts_approved_by_who_said_that_it_may_be_sent_to_the_client rename to ai_drafts_approved_by_idx;

@@ -1,0 +1,4 @@
+alter policy ai_settings_select_admin on public.ai_settings using ((select auth.role()) = 'authenticated');
+
+-- mend
+alter policy ai_settings_select_admin on public.ai_settings using ((select agent.is_admin()));

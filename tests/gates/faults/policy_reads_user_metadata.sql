@@ -1,0 +1,4 @@
+alter policy ai_settings_select_admin on public.ai_settings using ((select auth.jwt()) -> 'user_metadata' ->> 'role' = 'admin');
+
+-- mend
+alter policy ai_settings_select_admin on public.ai_settings using ((select agent.is_admin()));

@@ -1,0 +1,4 @@
+revoke select on public.ai_drafts from authenticated;
+
+-- mend
+grant select on public.ai_drafts to authenticated;

@@ -1,0 +1,1 @@
+create function public.ai_sum() returns integer language sql as $$ select from where $$;

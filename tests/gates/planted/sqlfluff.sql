@@ -1,0 +1,1 @@
+SELECT ID from public.clients;
