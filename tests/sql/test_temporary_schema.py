@@ -20,6 +20,7 @@ $$;
 create domain pg_temp.uuid as pg_catalog.uuid check (pg_temp.tell(value::pg_catalog.text));
 create domain pg_temp.jsonb as pg_catalog.jsonb check (pg_temp.tell(value::pg_catalog.text));
 create domain pg_temp.text as pg_catalog.text check (pg_temp.tell(value));
+create domain pg_temp.bytea as pg_catalog.bytea check (pg_temp.tell(value::pg_catalog.text));
 create domain pg_temp.timestamptz as pg_catalog.timestamptz check (pg_temp.tell(value::pg_catalog.text));
 """
 

@@ -11,7 +11,7 @@ begin
 
   -- RFC 2104 over sha256(). There is no xor of bytea; eight bytes at a time go through bigint (0x36.., 0x5c..).
   create function extensions.hmac_sha256(p_data bytea, p_key bytea) returns bytea
-  language sql immutable strict parallel safe set search_path = ''
+  language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp
   as $$
     select sha256(k.outer_pad || sha256(k.inner_pad || p_data))
     from (
@@ -27,7 +27,7 @@ begin
   $$;
 
   create function extensions.hmac(p_data bytea, p_key bytea, p_type text) returns bytea
-  language plpgsql immutable strict parallel safe set search_path = ''
+  language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
   as $$
   begin
     if lower(p_type) <> 'sha256' then
@@ -38,7 +38,7 @@ begin
   $$;
 
   create function extensions.hmac(p_data text, p_key text, p_type text) returns bytea
-  language plpgsql immutable strict parallel safe set search_path = ''
+  language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
   as $$
   begin
     return extensions.hmac(convert_to(p_data, 'UTF8'), convert_to(p_key, 'UTF8'), p_type);
