@@ -5,7 +5,7 @@ SQL    := migrations supabase/sample_crm $(wildcard supabase/adapters) agent_ser
 PY     := agent_service workers tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check drill bench fmt
+.PHONY: help setup demo up down test check policies drill bench fmt
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ check: setup ## Lint, types and SQL gates
 
 test: check ## Everything CI runs: check, then every test with a short form of each drill
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+policies: setup ## Write policies/, what the migrations amount to for rights
+	$(BIN)/account-agent policies
 
 drill: setup ## The full-size crash and race drills
 	$(BIN)/python -m tests.drills

@@ -8,7 +8,8 @@ it must find.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import psycopg
 
 from agent_service.database import read_migrations
 
-__all__ = ["Offence", "Rule", "find_offences", "read_rules"]
+__all__ = ["Offence", "Rule", "find_offences", "our_catalog", "read_rules"]
 
 _FOLDER = Path(__file__).parent
 _CREATE = re.compile(r"^create (?:or replace )?(table|view|function)(?: if not exists)? public\.(\w+)", re.MULTILINE)
@@ -44,14 +45,21 @@ def read_rules() -> list[Rule]:
     return [_read(path) for path in sorted(_FOLDER.glob("[a-z]*.sql"))]
 
 
-def find_offences(connection: psycopg.Connection, rules: Iterable[Rule] | None = None) -> list[Offence]:
-    """Return what breaks the rules in this database, as its owner sees it, and change nothing."""
+@contextmanager
+def our_catalog(connection: psycopg.Connection) -> Iterator[None]:
+    """Within it the views of `_ours.sql` exist and names come out qualified; what is done within is rolled back."""
     with connection.transaction(force_rollback=True):
         for kind, names in _public_names().items():
             value = "{" + ",".join(sorted(names)) + "}"
             connection.execute("select set_config(%s, %s, true)", [f"account_agent.{kind}", value])
-        connection.execute("set local search_path = ''")  # names come out qualified
+        connection.execute("set local search_path = ''")
         connection.execute((_FOLDER / "_ours.sql").read_bytes())
+        yield
+
+
+def find_offences(connection: psycopg.Connection, rules: Iterable[Rule] | None = None) -> list[Offence]:
+    """Return what breaks the rules in this database, as its owner sees it, and change nothing."""
+    with our_catalog(connection):
         return [
             Offence(rule, offender)
             for rule in (read_rules() if rules is None else rules)

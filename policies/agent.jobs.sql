@@ -1,0 +1,11 @@
+-- Generated from the catalog by `account-agent policies`; not to be edited. Table agent.jobs.
+
+-- The queue and its history. Plain uuids: deleting a user or a client must neither fail nor erase the books.
+
+alter table agent.jobs enable row level security;
+alter table agent.jobs force row level security;
+
+-- Nobody but its owner holds anything here.
+
+-- Wakes workers for jobs that are due. No payload: whoever may LISTEN learns that there is work and nothing else.
+CREATE TRIGGER jobs_notify_insert AFTER INSERT ON agent.jobs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_jobs__notify();

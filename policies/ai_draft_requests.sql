@@ -1,0 +1,13 @@
+-- Generated from the catalog by `account-agent policies`; not to be edited. Table ai_draft_requests.
+
+-- What a user asked for and what became of it. Written by functions only.
+
+alter table public.ai_draft_requests enable row level security;
+alter table public.ai_draft_requests force row level security;
+
+-- A user sees what they asked for; the agent has it from its job.
+create policy ai_draft_requests_select_owner on public.ai_draft_requests
+  as permissive for select to authenticated
+  using ((user_id = (select auth.uid())) AND ((select agent.is_agent()) IS NOT TRUE));
+
+grant select on table public.ai_draft_requests to authenticated;

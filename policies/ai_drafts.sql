@@ -1,0 +1,20 @@
+-- Generated from the catalog by `account-agent policies`; not to be edited. Table ai_drafts.
+
+-- What the agent wrote, waiting for a person. Nobody holds UPDATE or DELETE; INSERT works only inside the completion of its own job.
+
+alter table public.ai_drafts enable row level security;
+alter table public.ai_drafts force row level security;
+
+-- A user sees their own drafts; colleagues, admins and the agent do not.
+create policy ai_drafts_select_owner on public.ai_drafts
+  as permissive for select to authenticated
+  using ((created_by = (select auth.uid())) AND ((select agent.is_agent()) IS NOT TRUE));
+
+-- Only the agent, only in the transaction that completes its job, only for a client that its user still sees, only pending.
+create policy ai_drafts_insert_completing_agent on public.ai_drafts
+  as permissive for insert to authenticated
+  with check ((created_by = (select auth.uid())) AND (request_id = (select agent.completing_request_id())) AND (client_id = (select agent.current_job_client_id())) AND (EXISTS ( SELECT
+   FROM crm.clients c
+  WHERE (c.id = ai_drafts.client_id))) AND (status = 'pending'::text) AND (approved_by IS NULL) AND (approved_at IS NULL) AND (sent_at IS NULL));
+
+grant insert (id, client_id, draft_type, subject, content, context_snapshot, created_by, purpose, contact_id, deal_id, task_id, recipient, details, language, generated_subject, generated_content, request_id, provider, model, prompt_version_id, context_version, grounding, expires_at), select on table public.ai_drafts to authenticated;

@@ -1,0 +1,61 @@
+-- Generated from the catalog by `account-agent policies`; not to be edited. Table tasks.
+
+-- A table of the CRM, with its own policies and our guards.
+
+alter table public.tasks enable row level security;
+
+create policy tasks_select_of_visible_client on public.tasks
+  as permissive for select to authenticated
+  using (EXISTS ( SELECT 1
+   FROM public.clients
+  WHERE (clients.id = tasks.client_id)));
+
+create policy tasks_insert_of_visible_client on public.tasks
+  as permissive for insert to authenticated
+  with check (EXISTS ( SELECT 1
+   FROM public.clients
+  WHERE (clients.id = tasks.client_id)));
+
+create policy tasks_update_of_visible_client on public.tasks
+  as permissive for update to authenticated
+  using (EXISTS ( SELECT 1
+   FROM public.clients
+  WHERE (clients.id = tasks.client_id)))
+  with check (EXISTS ( SELECT 1
+   FROM public.clients
+  WHERE (clients.id = tasks.client_id)));
+
+create policy tasks_delete_of_visible_client on public.tasks
+  as permissive for delete to authenticated
+  using (EXISTS ( SELECT 1
+   FROM public.clients
+  WHERE (clients.id = tasks.client_id)));
+
+-- The agent sees one client: that of its job.
+create policy tasks_select_agent on public.tasks
+  as restrictive for select to authenticated
+  using (((select agent.is_agent()) IS NOT TRUE) OR (client_id = (select agent.current_job_client_id())));
+
+-- The agent writes nothing here; the trigger agent_guard_write says so aloud.
+create policy tasks_insert_agent on public.tasks
+  as restrictive for insert to authenticated
+  with check ((select agent.is_agent()) IS NOT TRUE);
+
+-- The agent writes nothing here; the trigger agent_guard_write says so aloud.
+create policy tasks_update_agent on public.tasks
+  as restrictive for update to authenticated
+  using ((select agent.is_agent()) IS NOT TRUE)
+  with check ((select agent.is_agent()) IS NOT TRUE);
+
+-- The agent writes nothing here; the trigger agent_guard_write says so aloud.
+create policy tasks_delete_agent on public.tasks
+  as restrictive for delete to authenticated
+  using ((select agent.is_agent()) IS NOT TRUE);
+
+grant delete, insert, select, update on table public.tasks to authenticated;
+
+-- BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.
+CREATE TRIGGER agent_guard_truncate BEFORE TRUNCATE ON public.tasks FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_crm__refuse_agent();
+
+-- BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.
+CREATE TRIGGER agent_guard_write BEFORE INSERT OR DELETE OR UPDATE ON public.tasks FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_crm__refuse_agent();
