@@ -13,7 +13,7 @@ BLOCK = re.compile(r"^```sql\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def blocks() -> list[Any]:
-    files = sorted((ROOT / "docs").glob("*.md"))
+    files = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "policies" / "README.md"]
     return [
         pytest.param(block, id=f"{file.name}-{number}")
         for file in files
