@@ -64,7 +64,7 @@ grant execute on function agent.add_signing_key(text,text) to ;
 
 -- Called by definer helpers and granted to nobody.
 create function agent.append_audit(p_action text, p_entity text, p_entity_id uuid, p_client_id uuid, p_job_id uuid DEFAULT NULL::uuid, p_details jsonb DEFAULT '{}'::jsonb)
-  returns void language sql volatile security invoker
+  returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.append_audit(text,text,uuid,uuid,uuid,jsonb) to ;
 
@@ -76,31 +76,32 @@ grant execute on function agent.approve_draft_v1(uuid,text) to authenticated;
 
 -- RFC 4648 section 5, without padding. Granted to nobody.
 create function agent.base64url(p_bytes bytea)
-  returns text language sql immutable security invoker
+  returns text language plpgsql immutable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.base64url(bytea) to ;
 
 -- Locks the caller's job and opens ai_drafts for this transaction. result_id is set when the same fence completed it before.
 create function agent.begin_complete_v1(OUT request_id uuid, OUT client_id uuid, OUT result_id uuid, OUT payload jsonb)
   returns record language plpgsql volatile security definer
+  set enable_seqscan = off
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.begin_complete_v1() to authenticated;
 
 -- One row in the books. Granted to nobody.
 create function agent.book_attempt(p_job agent.jobs, p_provider text, p_model text, p_outcome text, p_usage jsonb)
-  returns void language sql volatile security invoker
+  returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.book_attempt(agent.jobs,text,text,text,jsonb) to ;
 
 -- Who is calling, for the audit log: from the claims, never from an argument. Granted to nobody.
 create function agent.caller(OUT actor text, OUT actor_id uuid)
-  returns record language sql stable security invoker
+  returns record language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.caller() to ;
 
 -- The caller's user id where there is one; never raises. Granted to nobody.
 create function agent.caller_id()
-  returns uuid language sql stable security invoker
+  returns uuid language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.caller_id() to ;
 
@@ -145,7 +146,7 @@ grant execute on function agent.close_jobs(uuid[],text,text) to ;
 
 -- The request whose job this transaction is completing, else null. Set by agent.begin_complete_v1.
 create function agent.completing_request_id()
-  returns uuid language sql stable security definer
+  returns uuid language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.completing_request_id() to authenticated;
 
@@ -157,13 +158,14 @@ grant execute on function agent.crm_base_tables() to ;
 
 -- The job named by the caller's token if the signed fence is still the newest, in any state; else null. Granted to nobody.
 create function agent.current_job()
-  returns agent.jobs language sql stable security definer
+  returns agent.jobs language plpgsql stable security definer
+  set enable_seqscan = off
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.current_job() to ;
 
 -- The one client that the calling agent may read while its job runs.
 create function agent.current_job_client_id()
-  returns uuid language sql stable security definer
+  returns uuid language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.current_job_client_id() to authenticated;
 
@@ -188,6 +190,7 @@ grant execute on function agent.fail_job_v1(text,text,integer,jsonb) to agent_wo
 -- Closes the caller's job on the draft that this transaction wrote.
 create function agent.finish_complete_v1(p_result_id uuid, p_provider text, p_model text, p_usage jsonb)
   returns void language plpgsql volatile security definer
+  set enable_seqscan = off
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.finish_complete_v1(uuid,text,text,jsonb) to authenticated;
 
@@ -212,7 +215,7 @@ grant execute on function agent.heartbeat_job_v1(text,integer) to agent_worker;
 
 -- Definer: auth.users belongs to Supabase Auth. False for a deleted or banned user.
 create function agent.is_active_user(p_user_id uuid)
-  returns boolean language sql stable security definer
+  returns boolean language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.is_active_user(uuid) to ;
 
@@ -224,7 +227,7 @@ grant execute on function agent.is_admin() to authenticated;
 
 -- Whether the caller is the agent acting for a user (RFC 8693 actor claim). Asks for the key, not its value: "act": null is an agent too.
 create function agent.is_agent()
-  returns boolean language sql stable security invoker
+  returns boolean language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.is_agent() to authenticated;
 
@@ -248,7 +251,7 @@ grant execute on function agent.job_of_token(text) to ;
 
 -- HMAC-SHA256 of RFC 7518 section 3.2 under a live key; null when there is none of that id. Granted to nobody.
 create function agent.jwt_signature(p_signed text, p_kid text)
-  returns text language sql stable security invoker
+  returns text language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.jwt_signature(text,text) to ;
 
@@ -260,7 +263,7 @@ grant execute on function agent.lock_open_draft(uuid,uuid) to ;
 
 -- The user's rights for one job until its lease ends. The random session_id exists nowhere: Supabase Auth refuses it. Granted to nobody.
 create function agent.mint_job_token(p_job agent.jobs)
-  returns text language sql volatile security invoker
+  returns text language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.mint_job_token(agent.jobs) to ;
 
