@@ -60,13 +60,13 @@ grant execute on function public.request_draft(uuid,text,text,text,text,uuid,uui
 create function agent.add_signing_key(p_kid text, p_secret_name text)
   returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.add_signing_key(text,text) to ;
+-- Granted to nobody.
 
 -- Called by definer helpers and granted to nobody.
 create function agent.append_audit(p_action text, p_entity text, p_entity_id uuid, p_client_id uuid, p_job_id uuid DEFAULT NULL::uuid, p_details jsonb DEFAULT '{}'::jsonb)
   returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.append_audit(text,text,uuid,uuid,uuid,jsonb) to ;
+-- Granted to nobody.
 
 -- Behind approve_draft.
 create function agent.approve_draft_v1(p_draft_id uuid, p_content_hash text)
@@ -78,7 +78,7 @@ grant execute on function agent.approve_draft_v1(uuid,text) to authenticated;
 create function agent.base64url(p_bytes bytea)
   returns text language plpgsql immutable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.base64url(bytea) to ;
+-- Granted to nobody.
 
 -- Locks the caller's job and opens ai_drafts for this transaction. result_id is set when the same fence completed it before.
 create function agent.begin_complete_v1(OUT request_id uuid, OUT client_id uuid, OUT result_id uuid, OUT payload jsonb)
@@ -91,19 +91,19 @@ grant execute on function agent.begin_complete_v1() to authenticated;
 create function agent.book_attempt(p_job agent.jobs, p_provider text, p_model text, p_outcome text, p_usage jsonb)
   returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.book_attempt(agent.jobs,text,text,text,jsonb) to ;
+-- Granted to nobody.
 
 -- Who is calling, for the audit log: from the claims, never from an argument. Granted to nobody.
 create function agent.caller(OUT actor text, OUT actor_id uuid)
   returns record language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.caller() to ;
+-- Granted to nobody.
 
 -- The caller's user id where there is one; never raises. Granted to nobody.
 create function agent.caller_id()
   returns uuid language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.caller_id() to ;
+-- Granted to nobody.
 
 -- PostgREST's db_pre_request: holds agent and worker tokens to their functions. The functions check again; this is not their only guard.
 create function agent.check_request()
@@ -142,7 +142,7 @@ grant execute on function agent.clean_text(text,integer) to authenticated;
 create function agent.close_jobs(p_job_ids uuid[], p_state text, p_code text)
   returns void language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.close_jobs(uuid[],text,text) to ;
+-- Granted to nobody.
 
 -- The request whose job this transaction is completing, else null. Set by agent.begin_complete_v1.
 create function agent.completing_request_id()
@@ -154,14 +154,14 @@ grant execute on function agent.completing_request_id() to authenticated;
 create function agent.crm_base_tables()
   returns SETOF regclass language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.crm_base_tables() to ;
+-- Granted to nobody.
 
 -- The job named by the caller's token if the signed fence is still the newest, in any state; else null. Granted to nobody.
 create function agent.current_job()
   returns agent.jobs language plpgsql stable security definer
   set enable_seqscan = off
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.current_job() to ;
+-- Granted to nobody.
 
 -- The one client that the calling agent may read while its job runs.
 create function agent.current_job_client_id()
@@ -198,14 +198,14 @@ grant execute on function agent.finish_complete_v1(uuid,text,text,jsonb) to auth
 create function agent.from_base64url(p_text text)
   returns bytea language sql immutable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.from_base64url(text) to ;
+-- Granted to nobody.
 
 -- Puts triggers and restrictive policies on profiles and the tables behind crm.*; run again after a new adapter or partition.
 create function agent.guard_crm_tables()
   returns void language plpgsql volatile security invoker
   set client_min_messages = warning
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.guard_crm_tables() to ;
+-- Granted to nobody.
 
 -- Behind heartbeat_job.
 create function agent.heartbeat_job_v1(p_job_token text, p_lease_seconds integer)
@@ -217,7 +217,7 @@ grant execute on function agent.heartbeat_job_v1(text,integer) to agent_worker;
 create function agent.is_active_user(p_user_id uuid)
   returns boolean language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.is_active_user(uuid) to ;
+-- Granted to nobody.
 
 -- Definer: policies ask it, and the policies of profiles must not decide. False for an agent, whoever it acts for.
 create function agent.is_admin()
@@ -247,37 +247,37 @@ grant execute on function agent.is_usage(jsonb) to authenticated;
 create function agent.job_of_token(p_job_token text)
   returns agent.jobs language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.job_of_token(text) to ;
+-- Granted to nobody.
 
 -- HMAC-SHA256 of RFC 7518 section 3.2 under a live key; null when there is none of that id. Granted to nobody.
 create function agent.jwt_signature(p_signed text, p_kid text)
   returns text language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.jwt_signature(text,text) to ;
+-- Granted to nobody.
 
 -- The user's open draft, locked, or PT404, PT409. Granted to nobody.
 create function agent.lock_open_draft(p_draft_id uuid, p_user_id uuid)
   returns public.ai_drafts language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.lock_open_draft(uuid,uuid) to ;
+-- Granted to nobody.
 
 -- The user's rights for one job until its lease ends. The random session_id exists nowhere: Supabase Auth refuses it. Granted to nobody.
 create function agent.mint_job_token(p_job agent.jobs)
   returns text language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.mint_job_token(agent.jobs) to ;
+-- Granted to nobody.
 
 -- Run by a DBA. The key is shown once and not kept.
 create function agent.mint_worker_key(p_name text, p_days integer)
   returns text language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.mint_worker_key(text,integer) to ;
+-- Granted to nobody.
 
 -- The turn of a new job of this user. Granted to nobody.
 create function agent.next_turn(p_user_id uuid, p_priority smallint)
   returns bigint language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.next_turn(uuid,smallint) to ;
+-- Granted to nobody.
 
 -- Behind reject_draft.
 create function agent.reject_draft_v1(p_draft_id uuid, p_reason text)
@@ -295,7 +295,7 @@ grant execute on function agent.request_draft_v1(uuid,text,text,text,text,uuid,u
 create function agent.require_live_session()
   returns uuid language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.require_live_session() to ;
+-- Granted to nobody.
 
 -- The caller's id, or PT401 or PT403. Definer: it reads auth.users.
 create function agent.require_person()
@@ -307,49 +307,49 @@ grant execute on function agent.require_person() to authenticated;
 create function agent.require_worker()
   returns uuid language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.require_worker() to ;
+-- Granted to nobody.
 
 -- Run by a DBA: what was signed under this key id is no longer known here. Take it out of the trusted keys as well.
 create function agent.retire_signing_key(p_kid text)
   returns boolean language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.retire_signing_key(text) to ;
+-- Granted to nobody.
 
 -- Run by a DBA. Ends the key with its next request; jobs it holds go to others when their leases end.
 create function agent.revoke_worker_key(p_jti uuid)
   returns boolean language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.revoke_worker_key(uuid) to ;
+-- Granted to nobody.
 
 -- Granted to nobody: called by the functions that mint.
 create function agent.sign_jwt(p_claims jsonb)
   returns text language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.sign_jwt(jsonb) to ;
+-- Granted to nobody.
 
 -- BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.
 create function agent.tg_crm__refuse_agent()
   returns trigger language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.tg_crm__refuse_agent() to ;
+-- Granted to nobody.
 
 -- AFTER INSERT statement trigger of public.deals: a bulk load of 8,000 deals is one insert here, not 8,000.
 create function agent.tg_deals__record_first_stage()
   returns trigger language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.tg_deals__record_first_stage() to ;
+-- Granted to nobody.
 
 -- AFTER UPDATE row trigger of public.deals, fired only where the stage moved (its WHEN is evaluated without calling it).
 create function agent.tg_deals__record_stage()
   returns trigger language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.tg_deals__record_stage() to ;
+-- Granted to nobody.
 
 -- Wakes workers for jobs that are due. No payload: whoever may LISTEN learns that there is work and nothing else.
 create function agent.tg_jobs__notify()
   returns trigger language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.tg_jobs__notify() to ;
+-- Granted to nobody.
 
 -- The organisation's time zone. Definer: everyone may know it, only admins read the settings.
 create function agent.time_zone()
@@ -361,7 +361,7 @@ grant execute on function agent.time_zone() to authenticated;
 create function agent.verify_jwt(p_token text)
   returns jsonb language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.verify_jwt(text) to ;
+-- Granted to nobody.
 
 -- Adds one task as the caller, theirs unless assigned. Returns {kind, id, row} for crm.undo.
 create function crm.create_task(p_client_id uuid, p_title text, p_description text, p_due_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_priority text DEFAULT 'medium'::text, p_deal_id uuid DEFAULT NULL::uuid, p_assigned_to uuid DEFAULT NULL::uuid)

@@ -9,6 +9,7 @@ select concat_ws(E'\n',
   coalesce((
     select format('grant execute on function %s to %s;', f.name, string_agg(g.role, ', ' order by g.role))
     from our_grants as g where g.kind = 'function' and g.oid = p.oid
+    having count(*) > 0
   ), '-- Granted to nobody.')
 )
 from our_functions as f
