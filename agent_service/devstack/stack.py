@@ -35,8 +35,10 @@ class Devstack:
     """Runs from `start` to `stop` in this process, the gateway in a thread of it.
 
     `data_dir` None is a throw-away stack. Ports that are None are free ones. `default_privileges` old stands for a
-    Supabase project made before 2026-05-30.
+    Supabase project made before 2026-05-30. `pool_size`, read at the start: at most so many connections of the gateway.
     """
+
+    pool_size = 10
 
     def __init__(
         self,
@@ -178,6 +180,7 @@ class Devstack:
             auth_dsn=self.server.dsn("supabase_auth_admin"),
             keys=self.keys,
             url=url,
+            pool_size=self.pool_size,
         )
         self._gateway = _Gateway(app, listener)
         self._gateway.start()

@@ -1,25 +1,72 @@
-"""`make drill`: the full-size drills, with figures to keep."""
+"""`make drill`: the full-size drills, with figures to keep. `python -m tests.drills [NAME …] [--json]`.
+
+Each has a control, with what it tests taken away, that must find what the drill looks for. Exit 1 if a drill found
+something, or its control nothing.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Callable
+from typing import Protocol
 
-from tests.drills import crash
+from rich.console import Console
+from rich.table import Table
+
+from tests.drills import crash, interleave
+
+
+class Report(Protocol):
+    """What a drill hands back; `found` is whether it found what it must not."""
+
+    found: bool
+
+    def as_dict(self) -> dict[str, object]:
+        """Figures by name."""
+
+
+DRILLS: dict[str, tuple[Callable[[], Report], Callable[[], Report]]] = {
+    "crash": (
+        lambda: crash.run(crash.Size(jobs=1000, kills=300, zombies=20)),
+        lambda: crash.run(crash.Size(jobs=20, kills=0, zombies=10, fenced=False)),
+    ),
+    "interleave": (
+        lambda: interleave.run(interleave.Size(requests=10_000)),
+        lambda: interleave.run(interleave.Size(requests=1_000, isolated=False)),
+    ),
+}
 
 
 def main() -> int:
-    """Run them all; exit 1 if one found what it must not."""
-    failed = False
-    for name, size, clean in (
-        ("crash", crash.Size(jobs=300, kills=100, zombies=10), True),
-        ("crash without fencing (control)", crash.Size(jobs=20, kills=0, zombies=10, fenced=False), False),
-    ):
-        report = crash.run(size)
-        found = report.lost + report.doubled + report.stuck > 0
-        failed |= found is clean
-        print(json.dumps({"drill": name, **report.as_dict()}))
-    return int(failed)
+    """Run the drills named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.drills", description="Full-size drills with their controls.")
+    parser.add_argument("names", nargs="*", choices=[*DRILLS, []], metavar="NAME", help=", ".join(DRILLS))
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    options = parser.parse_args()
+    wrong = 0
+    for name in options.names or DRILLS:
+        for run, control in zip(DRILLS[name], (False, True), strict=True):
+            title = f"{name}, control" if control else name
+            print(f"{title} …", file=sys.stderr, flush=True)
+            report = run()
+            right = report.found is control
+            wrong += not right
+            _show(title, report, right=right, as_json=options.json)
+    return int(wrong > 0)
+
+
+def _show(title: str, report: Report, *, right: bool, as_json: bool) -> None:
+    figures = report.as_dict()
+    if as_json:
+        print(json.dumps({"drill": title, "as_it_should": right, **figures}), flush=True)
+        return
+    table = Table(title=f"{title}: {'as it should be' if right else 'WRONG'}", title_justify="left", show_header=False)
+    for name, value in figures.items():
+        text = ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else str(value)
+        table.add_row(name, text)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ class Report:
         """For JSON."""
         return asdict(self)
 
+    @property
+    def found(self) -> bool:
+        """Whether it found what it must not."""
+        return self.lost + self.doubled + self.stuck > 0
+
 
 def run(size: Size, *, seed: int = 1) -> Report:
     """Run one crash drill on a throw-away stack."""
