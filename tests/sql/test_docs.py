@@ -25,3 +25,42 @@ def blocks() -> list[Any]:
 def test_sql_of_the_handbook_runs(world: Any, block: str) -> None:
     with world.conn.transaction(force_rollback=True):  # roles are the cluster's: none must stay
         world.conn.execute(block.replace("agent_listener", "another_listener"))  # the devstack has that one already
+
+
+def _block(words: str) -> str:
+    return next(block for (block,) in (param.values for param in blocks()) if words in block)
+
+
+ON_HOST_TABLES = """
+select tgrelid::regclass::text, tgname from pg_trigger where not tgisinternal and tgrelid = any (%(tables)s::regclass[])
+union all
+select polrelid::regclass::text, polname from pg_policy where polrelid = any (%(tables)s::regclass[])"""
+
+
+def test_the_guards_come_off_as_the_handbook_says(world: Any, host_database: Any) -> None:
+    def found(connection: Any) -> set[tuple[str, str]]:
+        return set(connection.execute(ON_HOST_TABLES, {"tables": tables}).fetchall())
+
+    with host_database.connect() as host:
+        tables = [name for (name,) in host.execute("select format('%I.%I', schemaname, tablename) from pg_policies")]
+        before = found(host)
+    guarded = found(world.conn)
+    assert ("tasks", "agent_guard_write") in guarded
+    world.conn.execute(_block("$guards$"))
+    assert found(world.conn) == before
+    world.conn.execute("select agent.guard_crm_tables()")
+    assert guarded - found(world.conn) == {("deals", "agent_record_first_stage"), ("deals", "agent_record_stage")}
+
+
+def test_a_stolen_key_s_jobs_are_taken_away_as_the_handbook_says(world: Any, refused: Any) -> None:
+    world.request()
+    (job,) = world.claim(lease=300)
+    statement = _block("set fence = fence + 1")
+    world.conn.execute(statement)
+    assert world.agent(job).rpc("get_client_context", p_client_id=world.clients["Acme"])  # that was another key
+    world.conn.execute(statement.replace("00000000-0000-0000-0000-000000000000", str(world.worker_jti)))
+    with refused("PT409", "stale_fence"):
+        world.agent(job).rpc("get_client_context", p_client_id=world.clients["Acme"])
+    with refused("PT409", "stale_fence"):
+        world.complete(job)
+    assert world.claim()[0]["job_id"] == job["job_id"]
