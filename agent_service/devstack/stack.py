@@ -118,6 +118,16 @@ class Devstack:
         with psycopg.connect(self.database_url) as connection:
             return add_user(connection, email, password, full_name=full_name, role=role, is_anonymous=is_anonymous)
 
+    def trust_key(self, kid: str, secret: str) -> None:
+        """Let the gateway verify with one more shared secret, as when a key joins a project's trusted keys."""
+        self.keys.trust(kid, secret)
+        self.keys.save(self._keys_file)
+
+    def revoke_key(self, kid: str) -> None:
+        """Take a shared secret out of what the gateway trusts; running requests end, the next ones get 401."""
+        self.keys.revoke(kid)
+        self.keys.save(self._keys_file)
+
     def env(self) -> dict[str, str]:
         """The settings of API and workers against this stack."""
         return {
@@ -143,12 +153,15 @@ class Devstack:
                 file.write_text(self._worker_key, encoding="ascii")
         return self._worker_key
 
+    @property
+    def _keys_file(self) -> Path:
+        return self.server.data_dir / "keys.json"
+
     def _install(self) -> None:
         """Bring the database up to date; every step finds out itself whether it was done before."""
-        keys_file = self.server.data_dir / "keys.json"
-        if not keys_file.is_file():
-            StackKeys.generate().save(keys_file)
-        self._keys = StackKeys.load(keys_file)
+        if not self._keys_file.is_file():
+            StackKeys.generate().save(self._keys_file)
+        self._keys = StackKeys.load(self._keys_file)
         with psycopg.connect(self.database_superuser_url, autocommit=True) as admin:
             shimmed = has_shim(admin)
         if not shimmed:
@@ -219,7 +232,7 @@ def _install_sample_crm(connection: psycopg.Connection[Any]) -> None:
 
 def _install_signing_key(connection: psycopg.Connection[Any], keys: StackKeys) -> None:
     """Put the agent's secret where only functions of `postgres` read it, and name it as the key that signs."""
-    known = connection.execute("select 1 from agent.signing_keys where kid = %s", [keys.agent_kid]).fetchone()
+    known = connection.execute("select 1 from agent.signing_keys").fetchone()
     if known is None:
         connection.execute(
             "select vault.create_secret(%s, %s, 'Signs the agent''s tokens')", [keys.agent_secret, VAULT_NAME]

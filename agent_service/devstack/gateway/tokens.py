@@ -7,7 +7,7 @@ import json
 import re
 import time
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from jwt import PyJWK
 
@@ -17,9 +17,11 @@ from agent_service.devstack.keys import StackKeys
 __all__ = ["TokenError", "verify"]
 
 SKEW_SECONDS = 30
-ALGORITHMS = {f"{family}{bits}" for family in ("ES", "HS", "PS", "RS") for bits in (256, 384, 512)} | {"EdDSA"}
+ALGORITHMS = ["none", "EdDSA", *(f"{family}{bits}" for family in ("ES", "HS", "RS") for bits in (256, 384, 512))]
 BASE64URL = re.compile(r"[A-Za-z0-9_-]*\Z")
 BAD_CRYPTO = "JWT cryptographic operation failed"
+NO_KEY = "No suitable key or wrong key type"
+UNSECURED = "JWT is unsecured but expected 'alg' was not 'none'"
 
 
 class TokenError(RestError):
@@ -35,7 +37,7 @@ def verify(token: str, keys: StackKeys) -> dict[str, Any]:
 
     Unlike PyJWT, a token without `exp` is accepted, `aud` is not compared, and a fractional time counts as 0.
     """
-    claims = dict(_signed_claims(token, keys))
+    claims = dict(_signed_claims(token, keys.trusted))
     now = int(time.time())
     if (expires := _seconds(claims, "exp")) is not None and expires < now - SKEW_SECONDS:
         raise TokenError("PGRST303", "JWT expired")
@@ -59,38 +61,59 @@ def _seconds(claims: dict[str, Any], name: str) -> int | None:
     return int(value) if value == value // 1 and abs(value) < 2**63 else 0
 
 
-# A client sends the same token for minutes, and checking an ES256 signature costs as much as a small query.
+# A client sends the same token for minutes, and checking an ES256 signature costs as much as a small query. The keys
+# are part of what is remembered: a token of a key that is revoked is checked again.
 @lru_cache(maxsize=1024)
-def _signed_claims(token: str, keys: StackKeys) -> dict[str, Any]:
+def _signed_claims(token: str, trusted: tuple[PyJWK, ...]) -> dict[str, Any]:
     if not token:
         raise TokenError("PGRST301", "Empty JWT is sent in Authorization header")
     parts = token.split(".")
     if len(parts) != 3:
         raise TokenError("PGRST301", f"Expected 3 parts in JWT; got {len(parts)}")
-    try:
-        header = json.loads(_decode(parts[0]))
-        signature = _decode(parts[2])
-    except (ValueError, RecursionError) as exc:
-        raise TokenError("PGRST301", BAD_CRYPTO) from exc
-    if not isinstance(header, dict):
-        raise TokenError("PGRST301", BAD_CRYPTO)
-    algorithm, kid = header.get("alg"), header.get("kid")
-    if algorithm not in ALGORITHMS:
-        raise TokenError(
-            "PGRST301", "Wrong or unsupported encoding algorithm", f"Algorithm {algorithm!r} is not accepted"
-        )
-    signed = f"{parts[0]}.{parts[1]}".encode()
+    header, payload, signature = _read(parts)
+    algorithm, kid = header["alg"], header.get("kid")
+    if algorithm == "none":
+        raise TokenError("PGRST301", "Wrong or unsupported encoding algorithm", UNSECURED)
     # The key decides the algorithm, never the token: an HS256 token must not be checked against a public key.
-    candidates = [key for key in _trusted(keys) if key.algorithm_name == algorithm and kid in (None, key.key_id)]
+    candidates = [key for key in trusted if key.algorithm_name == algorithm and kid in (None, key.key_id)]
+    if not candidates:
+        raise TokenError("PGRST301", NO_KEY, "No suitable key was found to decode the JWT")
+    signed = f"{parts[0]}.{parts[1]}".encode()
     if not any(key.Algorithm.verify(signed, key.key, signature) for key in candidates):
-        raise TokenError("PGRST301", "No suitable key or wrong key type", "None of the keys was able to decode the JWT")
+        raise TokenError("PGRST301", NO_KEY, "None of the keys was able to decode the JWT")
     try:
-        claims = json.loads(_decode(parts[1]))
-    except ValueError as exc:
+        claims = json.loads(payload, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
         raise TokenError("PGRST303", "Parsing claims failed") from exc
     if not isinstance(claims, dict):
         raise TokenError("PGRST303", "Parsing claims failed")
     return claims
+
+
+def _read(parts: list[str]) -> tuple[dict[str, Any], bytes, bytes]:
+    """Return header, payload and signature, or refuse what PostgREST's library cannot read.
+
+    That is a header without an algorithm it knows or with a kid that is no text. It knows no other parameters, so that
+    crit, jku and jwk are passed over.
+    """
+    try:
+        header = json.loads(_decode(parts[0]), parse_constant=_refuse_constant)
+        payload, signature = _decode(parts[1]), _decode(parts[2])
+    except (ValueError, RecursionError) as exc:
+        raise TokenError("PGRST301", BAD_CRYPTO) from exc
+    texts = ("kid", "typ", "cty")
+    if (
+        not isinstance(header, dict)
+        or header.get("alg") not in ALGORITHMS
+        or "enc" in header  # encrypted, which has five parts
+        or not all(isinstance(header.get(name), str | None) for name in texts)
+    ):
+        raise TokenError("PGRST301", BAD_CRYPTO)
+    return header, payload, signature
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _decode(part: str) -> bytes:
@@ -99,7 +122,3 @@ def _decode(part: str) -> bytes:
         raise ValueError("not base64url")
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
-
-@lru_cache(maxsize=8)
-def _trusted(keys: StackKeys) -> tuple[PyJWK, ...]:
-    return tuple(PyJWK.from_dict(key) for key in keys.jwks_trusted()["keys"])
