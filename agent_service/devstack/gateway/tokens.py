@@ -121,4 +121,3 @@ def _decode(part: str) -> bytes:
     if not BASE64URL.match(part):
         raise ValueError("not base64url")
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
