@@ -169,6 +169,12 @@ create function agent.current_job_client_id()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.current_job_client_id() to authenticated;
 
+-- The user whose profile the calling agent may read while its job runs.
+create function agent.current_job_user_id()
+  returns uuid language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.current_job_user_id() to authenticated;
+
 -- SHA-256 over canonical JSON: jsonb orders and deduplicates its keys. All arguments are text or jsonb, so it is immutable in truth.
 create function agent.draft_content_hash(p_draft_type text, p_recipient text, p_subject text, p_content text, p_details jsonb)
   returns text language sql immutable security invoker
@@ -315,7 +321,7 @@ create function agent.retire_signing_key(p_kid text)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
--- Run by a DBA. Ends the key with its next request; jobs it holds go to others when their leases end.
+-- Run by a DBA. Ends the key with its next request and the tokens of the jobs it holds at once; others take these jobs.
 create function agent.revoke_worker_key(p_jti uuid)
   returns boolean language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;

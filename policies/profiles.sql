@@ -13,6 +13,11 @@ create policy profiles_update_self on public.profiles
   using (id = (select auth.uid()))
   with check (id = (select auth.uid()));
 
+-- The agent sees one profile: that of the user whose job runs.
+create policy profiles_select_agent on public.profiles
+  as restrictive for select to authenticated
+  using (((select agent.is_agent()) IS NOT TRUE) OR (id = (select agent.current_job_user_id())));
+
 -- The agent writes nothing here; the trigger agent_guard_write says so aloud.
 create policy profiles_insert_agent on public.profiles
   as restrictive for insert to authenticated

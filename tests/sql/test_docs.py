@@ -50,17 +50,3 @@ def test_the_guards_come_off_as_the_handbook_says(world: Any, host_database: Any
     assert found(world.conn) == before
     world.conn.execute("select agent.guard_crm_tables()")
     assert guarded - found(world.conn) == {("deals", "agent_record_first_stage"), ("deals", "agent_record_stage")}
-
-
-def test_a_stolen_key_s_jobs_are_taken_away_as_the_handbook_says(world: Any, refused: Any) -> None:
-    world.request()
-    (job,) = world.claim(lease=300)
-    statement = _block("set fence = fence + 1")
-    world.conn.execute(statement)
-    assert world.agent(job).rpc("get_client_context", p_client_id=world.clients["Acme"])  # that was another key
-    world.conn.execute(statement.replace("00000000-0000-0000-0000-000000000000", str(world.worker_jti)))
-    with refused("PT409", "stale_fence"):
-        world.agent(job).rpc("get_client_context", p_client_id=world.clients["Acme"])
-    with refused("PT409", "stale_fence"):
-        world.complete(job)
-    assert world.claim()[0]["job_id"] == job["job_id"]

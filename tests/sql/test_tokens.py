@@ -11,6 +11,8 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.world import read_claims
+
 SECRET = "only-for-tests-" + "x" * 40
 AUDIENCE = "authenticated"
 
@@ -205,6 +207,26 @@ def test_revoking_a_worker_key_ends_it_at_once(world: Any, refused: Any) -> None
     assert world.value("select agent.revoke_worker_key(%s)", world.worker_jti) is False
     audited = world.one("select actor, entity_id from agent.audit_log where action = 'worker_key_revoked'")
     assert audited == {"actor": "database", "entity_id": world.worker_jti}
+
+
+def test_revoking_a_worker_key_ends_the_tokens_of_its_jobs_and_frees_them(
+    world: Any, job: dict[str, Any], refused: Any
+) -> None:
+    stolen = world.worker_jti
+    another = read_claims(world.value("select agent.mint_worker_key('another', 1)"))["jti"]
+    assert world.value("select agent.revoke_worker_key(%s)", another) is True
+    assert world.agent(job).rpc("get_client_context", p_client_id=world.clients["Acme"]), "that was another's key"
+
+    assert world.value("select agent.revoke_worker_key(%s)", stolen) is True
+    for hook in (True, False):
+        with refused("PT409" if hook else "PT403"):
+            world.agent(job, hook=hook).rpc("get_client_context", p_client_id=world.clients["Acme"])
+        with refused("PT409", "stale_fence"):
+            world.agent(job, hook=hook).rpc("complete_draft_job", p_content="Late.", p_subject="Late")
+    world.worker_jti = read_claims(world.value("select agent.mint_worker_key('the next', 1)"))["jti"]
+    with refused("PT409", "stale_fence"):
+        beat(world, job["token"])
+    assert world.claim()[0]["job_id"] == job["job_id"]
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "agent_worker"])
