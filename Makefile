@@ -46,7 +46,11 @@ policies: setup ## Write policies/, what the migrations amount to for rights
 drill: setup ## The full-size crash and race drills
 	$(BIN)/python -m tests.drills
 
-bench: setup ## Every benchmark beside its peers; figures are kept in benchmarks/README.md
+$(VENV)/.bench: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $@
+
+bench: $(VENV)/.bench ## Every benchmark beside its peers; figures are kept in benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
 fmt: setup ## Format Python and SQL
