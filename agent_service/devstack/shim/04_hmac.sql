@@ -9,21 +9,17 @@ begin
     return;
   end if;
 
-  -- RFC 2104 over sha256(). There is no xor of bytea; eight bytes at a time go through bigint (0x36.., 0x5c..).
+  -- RFC 2104 over sha256(). There is no xor of bytea, but one of bits: 4 us where eight bytes at a time through bigint took 23.
   create function extensions.hmac_sha256(p_data bytea, p_key bytea) returns bytea
-  language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp
+  language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
   as $$
-    select sha256(k.outer_pad || sha256(k.inner_pad || p_data))
-    from (
-      select
-        string_agg(int8send(w.word # 3906369333256140342), ''::bytea order by w.i) as inner_pad,
-        string_agg(int8send(w.word # 6655295901103053916), ''::bytea order by w.i) as outer_pad
-      from (
-        select i, ('x' || substr(rpad(encode(case when length(p_key) > 64 then sha256(p_key) else p_key end, 'hex'), 128, '0'), i, 16))
-          ::bit(64)::bigint as word
-        from generate_series(1, 113, 16) as i
-      ) as w
-    ) as k
+  declare
+    v_block bit(512) := ('x' || rpad(encode(case when length(p_key) > 64 then sha256(p_key) else p_key end, 'hex'), 128, '0'))::bit(512);
+    v_inner_pad bytea := substr(bit_send(v_block # repeat('00110110', 64)::bit(512)), 5); -- after the length, four bytes
+    v_outer_pad bytea := substr(bit_send(v_block # repeat('01011100', 64)::bit(512)), 5);
+  begin
+    return sha256(v_outer_pad || sha256(v_inner_pad || p_data));
+  end
   $$;
 
   create function extensions.hmac(p_data bytea, p_key bytea, p_type text) returns bytea
