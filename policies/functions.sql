@@ -56,8 +56,14 @@ create function public.request_draft(p_client_id uuid, p_draft_type text, p_purp
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.request_draft(uuid,text,text,text,text,uuid,uuid,uuid,boolean) to authenticated;
 
--- Run by a DBA: job tokens and worker keys are signed with this secret of Vault from now on, under this key id.
+-- Run by a DBA, for the first key: job tokens and worker keys are signed with this secret of Vault from now on, under this key id.
 create function agent.add_signing_key(p_kid text, p_secret_name text)
+  returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Run by a DBA: names a secret of Vault under its key id. It signs nothing yet: try it with a worker key, then promote it.
+create function agent.add_standby_key(p_kid text, p_secret_name text)
   returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
@@ -273,8 +279,8 @@ create function agent.mint_job_token(p_job agent.jobs)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
--- Run by a DBA. The key is shown once and not kept.
-create function agent.mint_worker_key(p_name text, p_days integer)
+-- Run by a DBA. The key is shown once and not kept. p_kid: under this signing key, also one on standby, to try whether it is trusted.
+create function agent.mint_worker_key(p_name text, p_days integer, p_kid text DEFAULT NULL::text)
   returns text language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
@@ -282,6 +288,12 @@ create function agent.mint_worker_key(p_name text, p_days integer)
 -- The turn of a new job of this user. Granted to nobody.
 create function agent.next_turn(p_user_id uuid, p_priority smallint)
   returns bigint language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Run by a DBA: from now on this key signs; what others signed stays good. Promoting the former one again is the way back.
+create function agent.promote_signing_key(p_kid text)
+  returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -315,7 +327,7 @@ create function agent.require_worker()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
--- Run by a DBA: what was signed under this key id is no longer known here. Take it out of the trusted keys as well.
+-- Run by a DBA: worker keys and job tokens under this key id are no longer known here. Take it out of the trusted keys as well.
 create function agent.retire_signing_key(p_kid text)
   returns boolean language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
@@ -329,6 +341,18 @@ create function agent.revoke_worker_key(p_jti uuid)
 
 -- Granted to nobody: called by the functions that mint.
 create function agent.sign_jwt(p_claims jsonb)
+  returns text language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- A token under a key that is not retired, on standby or not. Granted to nobody.
+create function agent.sign_jwt(p_claims jsonb, p_kid text)
+  returns text language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The key id that signs now, or null. Granted to nobody.
+create function agent.signing_kid()
   returns text language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.

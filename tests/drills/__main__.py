@@ -15,7 +15,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from tests.drills import crash, interleave
+from tests.drills import crash, interleave, rotation
 
 
 class Report(Protocol):
@@ -35,6 +35,10 @@ DRILLS: dict[str, tuple[Callable[[], Report], Callable[[], Report]]] = {
     "interleave": (
         lambda: interleave.run(interleave.Size(requests=10_000)),
         lambda: interleave.run(interleave.Size(requests=1_000, isolated=False)),
+    ),
+    "rotation": (
+        lambda: rotation.run(rotation.Size(phase_seconds=20)),
+        lambda: rotation.run(rotation.Size(phase_seconds=3, in_order=False)),
     ),
 }
 

@@ -22,6 +22,7 @@ from agent_service.llm.offline import OfflineWriter
 from agent_service.llm.protocol import DraftBrief
 from agent_service.supabase import Supabase
 from tests.drills import slow_worker
+from tests.drills.figures import count, doubled
 
 PASSWORD = "only-for-drills"
 TYPES = ("email", "note", "task", "memo")
@@ -95,11 +96,11 @@ async def _drill(size: Size, stack: Devstack, database: psycopg.Connection[tuple
                 report.kills += 1
             await asyncio.gather(*zombies)
             # Nothing is killed any more: all must end within a lease, a poll and the time to write what is left.
-            left = _count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
+            left = count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
             patience = size.lease_seconds + slow_worker.POLL_SECONDS + size.drain_seconds * left / max(size.jobs, 1) + 5
             ends_at = time.monotonic() + patience
             while time.monotonic() < ends_at:
-                report.stuck = _count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
+                report.stuck = count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
                 if not report.stuck:
                     break
                 await asyncio.sleep(0.2)
@@ -187,16 +188,7 @@ class _Workers:
 
 
 def _look(database: psycopg.Connection[tuple[object, ...]], report: Report) -> None:
-    report.done = _count(database, "select count(*) from public.ai_draft_requests where state = 'done'")
-    report.lost = report.jobs - _count(database, "select count(distinct request_id) from public.ai_drafts")
-    report.doubled = _count(
-        database,
-        "select count(*) from (select from public.ai_drafts group by request_id having count(*) > 1 union all "
-        "select from public.ai_interactions where outcome = 'completed' group by job_id having count(*) > 1) as d",
-    )
-    report.reclaimed = _count(database, "select coalesce(sum(attempts - 1), 0) from agent.jobs")
-
-
-def _count(database: psycopg.Connection[tuple[object, ...]], query: str) -> int:
-    row = database.execute(query).fetchone()  # type: ignore[call-overload]
-    return int(row[0])
+    report.done = count(database, "select count(*) from public.ai_draft_requests where state = 'done'")
+    report.lost = report.jobs - count(database, "select count(distinct request_id) from public.ai_drafts")
+    report.doubled = doubled(database)
+    report.reclaimed = count(database, "select coalesce(sum(attempts - 1), 0) from agent.jobs")

@@ -20,14 +20,15 @@ POLL_SECONDS = 1.0
 
 
 class SlowWriter:
-    """The offline writer after a wait of up to `seconds`."""
+    """The offline writer after a wait of up to `seconds`, and no less than `least`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, least: float = 0.0) -> None:
         self._seconds = seconds
+        self._least = least
         self._writer = OfflineWriter()
 
     async def write(self, brief: DraftBrief, /) -> DraftText:
-        await asyncio.sleep(random.uniform(0, self._seconds))
+        await asyncio.sleep(random.uniform(self._least, self._seconds))
         return await self._writer.write(brief)
 
 

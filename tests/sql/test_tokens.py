@@ -84,13 +84,48 @@ def test_a_worker_key_lives_two_years_at_most(world: Any, refused: Any, days: in
         world.conn.execute("select agent.mint_worker_key('another', %s)", [days])
 
 
-def test_a_new_key_signs_and_the_old_one_is_good_until_it_is_retired(
-    world: Any, job: dict[str, Any], refused: Any
+NEW_SECRET = "the-new-secret-" + "y" * 40
+
+
+def kid_of(token: str) -> str:
+    return jwt.get_unverified_header(token)["kid"]
+
+
+@pytest.fixture
+def standby(world: Any) -> str:
+    """A second key that was added and not promoted."""
+    world.conn.execute("select vault.create_secret(%s, 'new')", [NEW_SECRET])
+    world.conn.execute("select agent.add_standby_key('new-kid', 'new')")
+    return "new-kid"
+
+
+def swap_worker_key(world: Any, kid: str) -> str:
+    """Mint a worker key under `kid` and let the world's worker use it."""
+    key = world.value("select agent.mint_worker_key('swapped', 1, %s)", kid)
+    world.worker_jti = uuid.UUID(read_claims(key)["jti"])
+    return key
+
+
+def test_a_key_on_standby_signs_only_the_worker_keys_that_name_it(
+    world: Any, job: dict[str, Any], standby: str
 ) -> None:
-    add_key(world, "new-kid", "the-new-secret-" + "y" * 40)
+    assert kid_of(beat(world, job["token"])) == "test-kid"
+    assert kid_of(world.value("select agent.mint_worker_key('another', 1)")) == "test-kid"
+    key = swap_worker_key(world, standby)
+    assert (kid_of(key), decode(key, NEW_SECRET)["role"]) == (standby, "agent_worker")
+    assert kid_of(beat(world, job["token"])) == "test-kid"  # whatever key the worker has
+
+
+def test_a_promoted_key_signs_and_the_former_is_good_until_it_is_retired(
+    world: Any, standby: str, refused: Any
+) -> None:
+    swap_worker_key(world, standby)
+    world.request()
+    job = world.claim()[0]
+    world.conn.execute("select agent.promote_signing_key(%s)", [standby])
     fresh = beat(world, job["token"])
-    assert jwt.get_unverified_header(fresh)["kid"] == "new-kid"
-    assert decode(fresh, "the-new-secret-" + "y" * 40)["fence"] == job["fence"]
+    assert (kid_of(job["token"]), kid_of(fresh)) == ("test-kid", standby)
+    assert decode(fresh, NEW_SECRET)["fence"] == job["fence"]
 
     assert world.value("select agent.retire_signing_key('test-kid')") is True
     assert world.value("select agent.retire_signing_key('test-kid')") is False
@@ -98,17 +133,56 @@ def test_a_new_key_signs_and_the_old_one_is_good_until_it_is_retired(
         beat(world, job["token"])
     assert beat(world, fresh)
     actions = world.conn.execute(
-        "select action from agent.audit_log where entity = 'signing_key' order by id"
+        "select action, details ->> 'kid' from agent.audit_log where entity = 'signing_key' order by id"
     ).fetchall()
-    assert actions == [("signing_key_added",), ("signing_key_added",), ("signing_key_retired",)]
+    assert actions == [
+        ("signing_key_added", "test-kid"),
+        ("signing_key_promoted", "test-kid"),
+        ("signing_key_added", standby),
+        ("signing_key_promoted", standby),
+        ("signing_key_retired", "test-kid"),
+    ]
 
 
-def test_without_a_key_nothing_is_signed_and_nothing_is_claimed(world: Any, refused: Any) -> None:
+def test_promoting_the_former_key_again_is_the_way_back(world: Any, job: dict[str, Any], standby: str) -> None:
+    world.conn.execute("select agent.promote_signing_key(%s)", [standby])
+    world.conn.execute("select agent.promote_signing_key('test-kid')")
+    assert kid_of(beat(world, job["token"])) == "test-kid"
+
+
+def test_retiring_a_key_ends_the_worker_keys_it_signed_and_no_others(
+    world: Any, job: dict[str, Any], standby: str, refused: Any
+) -> None:
+    """Whether PostgREST trusts it still or not."""
+    world.conn.execute("select agent.promote_signing_key(%s)", [standby])
+    former = world.worker_jti
+    swap_worker_key(world, standby)
+    world.conn.execute("select agent.retire_signing_key('test-kid')")
+    (again,) = world.claim()
+    assert (again["job_id"], again["fence"]) == (job["job_id"], job["fence"] + 2), "ended with its worker key, and free"
+    world.worker_jti = former
+    with refused("PT401", "worker_key_refused"):
+        world.claim()
+
+
+@pytest.mark.parametrize("kid", ["never-added", "test-kid"])
+def test_a_key_that_is_retired_or_unknown_is_not_promoted(world: Any, standby: str, kid: str, refused: Any) -> None:
+    world.conn.execute("select agent.retire_signing_key('test-kid')")
+    with refused("P0001", match="or it is retired"):
+        world.conn.execute("select agent.promote_signing_key(%s)", [kid])
+    with refused("PT500", "no_signing_key"):
+        world.conn.execute("select agent.mint_worker_key('another', 1, %s)", [kid])
+
+
+def test_without_a_key_that_signs_nothing_is_claimed(world: Any, standby: str, refused: Any) -> None:
     world.request()
+    swap_worker_key(world, standby)
     world.conn.execute("select agent.retire_signing_key('test-kid')")
     with refused("PT500", "no_signing_key"):
         world.claim()
     assert world.value("select state from agent.jobs") == "queued"
+    world.conn.execute("select agent.promote_signing_key(%s)", [standby])
+    assert kid_of(world.claim()[0]["token"]) == standby
 
 
 @pytest.mark.parametrize("secret", [None, "too-short-to-be-a-secret"])
@@ -117,6 +191,8 @@ def test_a_signing_key_needs_its_secret_in_vault(world: Any, refused: Any, secre
         world.conn.execute("select vault.create_secret(%s, 'short')", [secret])
     with refused("P0001", match="at least 32 characters"):
         world.conn.execute("select agent.add_signing_key('another', 'short')")
+    with refused("P0001", match="at least 32 characters"):
+        world.conn.execute("select agent.add_standby_key('another', 'short')")
 
 
 def encoded(value: Any) -> str:
@@ -255,7 +331,10 @@ def test_no_role_of_the_api_signs_or_verifies(world: Any, job: dict[str, Any], r
         "verify_jwt('x')",
         "jwt_signature('x', 'test-kid')",
         "add_signing_key('x', 'test_secret')",
+        "add_standby_key('x', 'test_secret')",
+        "promote_signing_key('test-kid')",
         "retire_signing_key('test-kid')",
+        "signing_kid()",
         f"revoke_worker_key('{world.worker_jti}')",
         "require_worker()",
         "job_of_token('x')",
