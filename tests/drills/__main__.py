@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from agent_service.logging import configure_logging
 from tests.drills import crash, interleave, rotation
 
 
@@ -49,16 +52,25 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[*DRILLS, []], metavar="NAME", help=", ".join(DRILLS))
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     options = parser.parse_args()
+    configure_logging(level=logging.ERROR)  # each drill counts what workers and gateway would tell
     wrong = 0
     for name in options.names or DRILLS:
         for run, control in zip(DRILLS[name], (False, True), strict=True):
             title = f"{name}, control" if control else name
-            print(f"{title} …", file=sys.stderr, flush=True)
-            report = run()
+            with _progress(title):
+                report = run()
             right = report.found is control
             wrong += not right
             _show(title, report, right=right, as_json=options.json)
     return int(wrong > 0)
+
+
+def _progress(title: str) -> Progress:
+    """What runs and since when, on standard error."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress.add_task(title, total=None)
+    return progress
 
 
 def _show(title: str, report: Report, *, right: bool, as_json: bool) -> None:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import random
 import re
 import time
-import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import httpx
 import psycopg
+from psycopg_pool import AsyncConnectionPool
 
-from agent_service.devstack.gateway import app
-from agent_service.devstack.gateway.database import Caller, Database, Result
-from agent_service.devstack.gateway.statements import Statement
+from agent_service.devstack.gateway import app, database
 from agent_service.devstack.stack import Devstack
+from tests.drills.figures import count
+from tests.drills.kinds import KINDS, UNDONE, User
+from tests.drills.leaking import LeakingDatabase
 
 PASSWORD = "only-for-drills"
 MARK = re.compile(r"mark-(\d+)-")
@@ -33,9 +36,15 @@ select id, format('mark-%%s- contact', %(user)s::int) from public.clients where 
 insert into public.activities (client_id, type, content, created_by)
 select id, 'note', format('mark-%%s- note', %(user)s::int), %(id)s
 from public.clients cross join generate_series(1, 5) where owner_id = %(id)s;
+insert into public.ai_drafts
+(client_id, draft_type, content, generated_content, created_by, purpose, language, provider, expires_at)
+select id, 'memo', t.text, t.text, %(id)s, 'custom', 'en', 'offline', now() + interval '1 day'
+from public.clients cross join format('mark-%%s- draft', %(user)s::int) as t (text) where owner_id = %(id)s;
 """
-# Functions that are slow, that fail, and that leave settings behind.
+# Functions that are slow, that fail, that leave settings behind; a hook of the host's that gives a request a timeout.
 TROUBLE = """
+create view public.drill_clients with (security_invoker = true) as select id, name from public.clients;
+grant select on public.drill_clients to authenticated;
 create function public.drill_slow() returns void language sql volatile set search_path = pg_catalog, pg_temp
 as $$ select pg_sleep(0.05) $$;
 create function public.drill_fail() returns void language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -43,10 +52,26 @@ as $$ begin raise exception 'on purpose'; end $$;
 create function public.drill_spoil() returns void language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$ begin
   perform set_config('request.jwt.claims', current_setting('request.jwt.claims'), false),
-    set_config('statement_timeout', '10s', false), set_config('search_path', 'pg_temp', false);
+    set_config('statement_timeout', '10s', false), set_config('search_path', 'pg_temp', false),
+    set_config('drill.spoilt', 'yes', false);
 end $$;
+create function public.drill_hook() returns void language sql volatile set search_path = pg_catalog, pg_temp
+as $$
+  select set_config('statement_timeout', '20ms', true)
+  where nullif(current_setting('request.headers', true), '')::jsonb ? 'x-drill-impatient'
+$$;
 grant execute on function public.drill_slow(), public.drill_fail(), public.drill_spoil() to authenticated;
+grant execute on function public.drill_hook() to anon, authenticated;
+insert into agent.host_settings (name, value) values ('pgrst.db_pre_request', 'public.drill_hook');
 notify pgrst, 'reload schema';
+"""
+DISTURB = """
+select pid, {}(pid) from pg_stat_activity
+where usename = 'authenticator' and state = 'active' and query not ilike 'listen%%' order by random() limit 1
+"""
+LEFT_BEHIND = """
+select current_setting('request.jwt.claims', true), current_user::text, current_setting('role'),
+  current_setting('drill.spoilt', true)
 """
 
 
@@ -62,13 +87,24 @@ class Size:
 
 @dataclass
 class Report:
-    """What a drill found. foreign: answers with another's data, which should be 0; empty: answers of a user's own rows
-    that held none; answers: by kind of request and status.
+    """What a drill found. These should be 0: foreign, answers with another's data; empty, answers of a user's own rows
+    that held none; unexpected, answers of another status than that kind of request has; kept, writes that should have
+    been undone; carried, connections that came back with somebody's claims or role.
+
+    looked: connections that came back and were looked at. spoilt: those a function had set for the session, on purpose.
+    cancelled: statements and connections that we ended at random; disturbed: requests that failed of it.
     """
 
     requests: int = 0
     foreign: int = 0
     empty: int = 0
+    unexpected: int = 0
+    kept: int = 0
+    carried: int = 0
+    looked: int = 0
+    spoilt: int = 0
+    cancelled: int = 0
+    disturbed: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -79,166 +115,112 @@ class Report:
     @property
     def found(self) -> bool:
         """Whether it found what it must not."""
-        return self.foreign + self.empty > 0
+        wrong = self.foreign + self.empty + self.unexpected + self.kept + self.carried
+        return wrong > 0 or self.disturbed > self.cancelled
 
 
 def run(size: Size, *, seed: int = 1) -> Report:
     """Run one drill on a throw-away stack."""
+    report = Report()
     stack = Devstack(None)
     stack.pool_size = size.pool
-    with _gateway(isolated=size.isolated), stack:
-        users = _scene(stack, size.users)
-        return asyncio.run(_drill(size, stack, users, seed))
-
-
-def _scene(stack: Devstack, count: int) -> list[_User]:
-    users = []
-    with psycopg.connect(stack.database_url, autocommit=True) as database:
-        database.execute(TROUBLE)
-        for number in range(count):
-            email = f"drill{number}@example.com"
-            key = stack.create_user(email, PASSWORD, full_name=f"mark-{number}- name")
-            psycopg.ClientCursor(database).execute(SCENE, {"user": number, "id": key})
-            rows = database.execute("select id from public.clients where owner_id = %s", [key]).fetchall()
-            users.append(_User(number, email, [row[0] for row in rows]))
-    return users
-
-
-@dataclass
-class _User:
-    number: int
-    email: str
-    clients: list[uuid.UUID]
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-async def _drill(size: Size, stack: Devstack, users: list[_User], seed: int) -> Report:
-    report = Report()
-    limits = httpx.Limits(max_connections=size.users)
-    async with httpx.AsyncClient(
-        base_url=stack.url, headers={"apikey": stack.publishable_key}, limits=limits, timeout=30
-    ) as http:
-        for user in users:
-            answer = await http.post(
-                "/auth/v1/token?grant_type=password", json={"email": user.email, "password": PASSWORD}
-            )
-            user.headers = {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
-        started = time.monotonic()
-        each = size.requests // size.users
-        crowd = _Crowd(http, users, report)
-        await asyncio.gather(*(crowd.act(user, each, random.Random(seed + user.number)) for user in users))
-        report.seconds = round(time.monotonic() - started, 1)
+    with _gateway(report, isolated=size.isolated), stack, psycopg.connect(stack.database_url, autocommit=True) as owner:
+        users = _scene(stack, owner, size.users)
+        asyncio.run(_Crowd(size, stack, users, report).run(seed))
+        report.kept = count(owner, f"select count(*) from public.clients where company like '%{UNDONE}'")
     return report
+
+
+@contextmanager
+def _gateway(report: Report, *, isolated: bool) -> Iterator[None]:
+    """Look at every connection that comes back to the gateway's pool, before anybody else has it."""
+
+    async def look(connection: psycopg.AsyncConnection[Any]) -> None:
+        claims, user, role, spoilt = await (await connection.execute(LEFT_BEHIND)).fetchone() or ()
+        if spoilt == "yes":  # the next requests must not mind; after some of them it is made good, to look again
+            report.spoilt += 1
+            if random.random() < 0.2:
+                await connection.execute("reset all")
+            return
+        report.looked += 1
+        report.carried += bool(claims) or (user, role) != ("authenticator", "none")
+
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it tells of each connection that we end
+    pool = mock.patch.object(database, "AsyncConnectionPool", partial(AsyncConnectionPool, reset=look))
+    kind = app.Database if isolated else LeakingDatabase
+    with pool, mock.patch.object(app, "Database", kind):
+        yield
+
+
+def _scene(stack: Devstack, owner: psycopg.Connection[Any], size: int) -> list[User]:
+    users = []
+    owner.execute(TROUBLE)
+    for number in range(size):
+        email = f"drill{number}@example.com"
+        key = stack.create_user(email, PASSWORD, full_name=f"mark-{number}- name")
+        psycopg.ClientCursor(owner).execute(SCENE, {"user": number, "id": key})
+        rows = owner.execute("select id from public.clients where owner_id = %s", [key]).fetchall()
+        users.append(User(number, email, [row[0] for row in rows]))
+    return users
 
 
 @dataclass(frozen=True)
 class _Crowd:
-    http: httpx.AsyncClient
-    users: list[_User]
+    size: Size
+    stack: Devstack
+    users: list[User]
     report: Report
 
-    async def act(self, user: _User, count: int, chance: random.Random) -> None:
-        """Send so many requests of random kinds, one after the other, and look at every answer."""
-        for _ in range(count):
+    async def run(self, seed: int) -> None:
+        """Let everybody ask at once, each one thing after the other, while statements are cancelled at random."""
+        limits = httpx.Limits(max_connections=self.size.users)
+        headers = {"apikey": self.stack.publishable_key}
+        async with httpx.AsyncClient(base_url=self.stack.url, headers=headers, limits=limits, timeout=30) as http:
+            for user in self.users:
+                await _sign_in(http, user)
+            started = time.monotonic()
+            disturbing = asyncio.create_task(self._disturb())
+            each = self.size.requests // self.size.users
+            await asyncio.gather(
+                *(self._act(http, user, each, random.Random(seed + user.number)) for user in self.users)
+            )
+            self.report.seconds = round(time.monotonic() - started, 1)
+            disturbing.cancel()
+            await asyncio.gather(disturbing, return_exceptions=True)
+
+    async def _act(self, http: httpx.AsyncClient, user: User, times: int, chance: random.Random) -> None:
+        """Send so many requests of random kinds and look at every answer."""
+        report = self.report
+        for _ in range(times):
             other = chance.choice([someone for someone in self.users if someone is not user])
-            kind, ask, own = chance.choice(_KINDS)
-            self.report.requests += 1
+            kind = chance.choice(KINDS)
+            report.requests += 1
             try:
-                answer = await ask(self.http, user, other)
+                answer = await kind.ask(http, user, other)
             except httpx.TimeoutException:
-                self.report.answers[f"{kind}: given up"] += 1
+                report.answers[f"{kind.name}: given up"] += 1
                 continue
-            self.report.answers[f"{kind}: {answer.status_code}"] += 1
+            report.answers[f"{kind.name}: {answer.status_code}"] += 1
             marks = {int(mark) for mark in MARK.findall(answer.text)}
-            self.report.foreign += bool(marks - {user.number})
-            self.report.empty += own and user.number not in marks
+            report.foreign += bool(marks - {user.number})
+            if answer.status_code in kind.statuses:
+                report.empty += kind.own and user.number not in marks
+            elif answer.status_code in (500, 503) and answer.json()["code"] in ("57014", "57P01", "PGRST001"):
+                report.disturbed += 1
+            else:
+                report.unexpected += 1
+
+    async def _disturb(self) -> None:
+        """Cancel what a connection of the gateway is doing; at every tenth time end the connection."""
+        url = self.stack.database_superuser_url
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as admin:
+            while True:
+                for turn in range(10):
+                    query = DISTURB.format("pg_terminate_backend" if turn == 9 else "pg_cancel_backend")
+                    self.report.cancelled += len(await (await admin.execute(query)).fetchall())
+                    await asyncio.sleep(0.1)
 
 
-async def _list(http: httpx.AsyncClient, user: _User, _: _User) -> httpx.Response:
-    return await http.get("/rest/v1/clients?select=id,name", headers=user.headers)
-
-
-async def _notes(http: httpx.AsyncClient, user: _User, _: _User) -> httpx.Response:
-    return await http.get("/rest/v1/activities?order=occurred_at.desc&limit=5", headers=user.headers)
-
-
-async def _context(http: httpx.AsyncClient, user: _User, _: _User) -> httpx.Response:
-    asked = {"p_client_id": str(user.clients[0])}
-    return await http.post("/rest/v1/rpc/get_client_context", json=asked, headers=user.headers)
-
-
-async def _foreign_context(http: httpx.AsyncClient, user: _User, other: _User) -> httpx.Response:
-    asked = {"p_client_id": str(other.clients[0])}
-    return await http.post("/rest/v1/rpc/get_client_context", json=asked, headers=user.headers)
-
-
-async def _foreign_row(http: httpx.AsyncClient, user: _User, other: _User) -> httpx.Response:
-    return await http.get(f"/rest/v1/clients?id=eq.{other.clients[0]}", headers=user.headers)
-
-
-async def _nobody(http: httpx.AsyncClient, _: _User, __: _User) -> httpx.Response:
-    return await http.get("/rest/v1/clients")
-
-
-async def _wrong(http: httpx.AsyncClient, user: _User, _: _User) -> httpx.Response:
-    return await http.get("/rest/v1/clients?id=eq.not-a-uuid", headers=user.headers)
-
-
-async def _failing(http: httpx.AsyncClient, user: _User, _: _User) -> httpx.Response:
-    return await http.post("/rest/v1/rpc/drill_fail", json={}, headers=user.headers)
-
-
-async def _spoiling(http: httpx.AsyncClient, user: _User, _: _User) -> httpx.Response:
-    return await http.post("/rest/v1/rpc/drill_spoil", json={}, headers=user.headers)
-
-
-async def _leaving(http: httpx.AsyncClient, user: _User, _: _User) -> httpx.Response:
-    return await http.post("/rest/v1/rpc/drill_slow", json={}, headers=user.headers, timeout=0.02)
-
-
-Ask = Callable[[httpx.AsyncClient, _User, _User], Awaitable[httpx.Response]]
-# The kind of request, and whether its answer must hold the user's own rows.
-_KINDS: list[tuple[str, Ask, bool]] = [
-    *[("clients", _list, True), ("activities", _notes, True), ("context", _context, True)] * 3,
-    ("another's context", _foreign_context, False),
-    ("another's client", _foreign_row, False),
-    ("nobody", _nobody, False),
-    ("wrong filter", _wrong, False),
-    ("failing function", _failing, False),
-    ("spoiling function", _spoiling, False),
-    ("leaving early", _leaving, False),
-]
-
-
-class _SessionSettings(Database):
-    """The control: settings made for the session on one connection, the statement sent on whichever is free next.
-
-    It is what `set` behind a pooler in transaction mode does.
-    """
-
-    async def run(
-        self, caller: Caller, statement: Statement, *, read_only: bool, check: Callable[[Result], None] | None
-    ) -> Result:
-        catalog = await self.catalog()
-        async with self._connection() as conn:
-            await conn.execute("reset role")
-            names = {"role": caller.role, "request.jwt.claims": json.dumps(caller.claims)}
-            for name, value in names.items():
-                await conn.execute("select set_config($1, $2, false)", [name, value])
-            await conn.execute("select set_config('search_path', $1, false)", [f"{caller.schema}, public, extensions"])
-        async with self._connection(authenticated=True) as conn, conn.cursor() as cursor:
-            if catalog.pre_request:
-                await conn.execute("select agent.check_request()")
-            await cursor.execute(statement.query, statement.parameters)
-            row = await cursor.fetchone()
-            return Result(*row) if row else Result(None, 0, "[]", None, None, None)
-
-
-@contextmanager
-def _gateway(*, isolated: bool) -> Iterator[None]:
-    kept: Any = app.Database
-    app.Database = kept if isolated else _SessionSettings  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        app.Database = kept  # type: ignore[misc]
+async def _sign_in(http: httpx.AsyncClient, user: User) -> None:
+    answer = await http.post("/auth/v1/token?grant_type=password", json={"email": user.email, "password": PASSWORD})
+    user.headers = {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
