@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +31,8 @@ from agent_service.devstack.shim import DefaultPrivileges, apply_shim
 if TYPE_CHECKING:
     from agent_service.devstack.stack import Devstack
 
+# Cloning a database creates and removes 400 files: in memory 20 ms, on a container's disk 80.
+MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # noqa: S108  only mkdtemp makes anything in it
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "template_crm"
 
@@ -93,13 +97,36 @@ def clone(template: Database) -> Iterator[Database]:
         try:
             yield copy
         finally:
+            # Those who have just said goodbye are gone in a millisecond or two; DROP looks once, then again after 100.
+            connected = "select exists (select from pg_stat_activity where datname = %s)"
+            for _ in range(10):
+                if not admin.execute(connected, [copy.name]).fetchone()[0]:  # type: ignore[index]
+                    break
+                time.sleep(0.001)
             admin.execute(sql.SQL("drop database {copy} with (force)").format(**names))
+
+
+@contextmanager
+def started(bin_dir: Path | None) -> Iterator[PostgresServer]:
+    """A throw-away server without the shim, its files in memory where there is room."""
+    server = PostgresServer(None, bin_dir=bin_dir)
+    usual = tempfile.tempdir
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        tempfile.tempdir = str(MEMORY)
+    try:
+        server.start()
+    finally:
+        tempfile.tempdir = usual
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
 def pg() -> Iterator[PostgresServer]:
     """A server for this test process: throw-away, without the shim."""
-    with PostgresServer(None, bin_dir=_chosen_bin()) as server:
+    with started(_chosen_bin()) as server:
         yield server
 
 
@@ -108,7 +135,7 @@ def pg15() -> Iterator[PostgresServer]:
     """The same on Debian's Postgres 15."""
     if not DEBIAN_15.is_dir():
         pytest.skip("Postgres 15 is not installed (apt-get install postgresql-15)")
-    with PostgresServer(None, bin_dir=DEBIAN_15) as server:
+    with started(DEBIAN_15) as server:
         yield server
 
 
