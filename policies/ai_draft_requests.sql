@@ -11,3 +11,6 @@ create policy ai_draft_requests_select_owner on public.ai_draft_requests
   using ((user_id = (select auth.uid())) AND ((select agent.is_agent()) IS NOT TRUE));
 
 grant select on table public.ai_draft_requests to authenticated;
+
+alter table public.ai_draft_requests add constraint ai_draft_requests_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id) ON DELETE CASCADE;
+alter table public.ai_draft_requests add constraint ai_draft_requests_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id) ON DELETE CASCADE;

@@ -18,3 +18,9 @@ create policy ai_drafts_insert_completing_agent on public.ai_drafts
   WHERE (c.id = ai_drafts.client_id))) AND (status = 'pending'::text) AND (approved_by IS NULL) AND (approved_at IS NULL) AND (sent_at IS NULL));
 
 grant insert (id, client_id, draft_type, subject, content, context_snapshot, created_by, purpose, contact_id, deal_id, task_id, recipient, details, language, generated_subject, generated_content, request_id, provider, model, prompt_version_id, context_version, grounding, expires_at), select on table public.ai_drafts to authenticated;
+
+alter table public.ai_drafts add constraint ai_drafts_approved_by_fkey FOREIGN KEY (approved_by) REFERENCES public.profiles(id) ON DELETE SET NULL;
+alter table public.ai_drafts add constraint ai_drafts_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id) ON DELETE CASCADE;
+alter table public.ai_drafts add constraint ai_drafts_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.profiles(id) ON DELETE CASCADE;
+alter table public.ai_drafts add constraint ai_drafts_request_id_fkey FOREIGN KEY (request_id) REFERENCES public.ai_draft_requests(id) ON DELETE SET NULL;
+alter table public.ai_drafts add constraint ai_drafts_supersedes_id_fkey FOREIGN KEY (supersedes_id) REFERENCES public.ai_drafts(id) ON DELETE SET NULL;

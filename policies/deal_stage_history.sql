@@ -13,3 +13,5 @@ create policy deal_stage_history_select_deal_visible on public.deal_stage_histor
   WHERE (d.id = deal_stage_history.deal_id)));
 
 grant select on table public.deal_stage_history to authenticated;
+
+alter table public.deal_stage_history add constraint deal_stage_history_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id) ON DELETE CASCADE;

@@ -1,4 +1,4 @@
--- Generated from the catalog by `account-agent policies`; not to be edited. Schemas, the worker's role, PostgREST's hook, the contract's views.
+-- Generated from the catalog by `account-agent policies`; not to be edited. Schemas, the worker's role, PostgREST's hook, the contract's views, the owner.
 
 -- Job records, keys, audit and definer helpers of the AI account manager. Never exposed by PostgREST.
 grant usage on schema agent to agent_worker;
@@ -39,3 +39,5 @@ grant select on crm.orders to authenticated;
 -- Read by the account manager under the user's own row-level security.
 create view crm.tasks (id, client_id, deal_id, assigned_to, title, description, priority, status, due_at, is_open) with (security_invoker=true) as select … from public.tasks;
 grant select on crm.tasks to authenticated;
+
+-- postgres owns schema agent and with it everything of ours.

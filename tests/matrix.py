@@ -36,7 +36,7 @@ class Scene:
 
 
 def make_scene(db: psycopg.Connection[Any]) -> Scene:
-    """Acme and Bolt with one row of everything; a draft of Ada's; two running jobs and a completed one."""
+    """Acme and Bolt with one row of everything and one draft each; two running jobs and two completed ones."""
     world = make_world(db)
     world.add_user("zoe")
     for client, owner in (("Acme", "ada"), ("Bolt", "bob")):
@@ -53,10 +53,11 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
     world.request(p_draft_type="note")
     (late,) = world.claim(lease=300)
     draft = world.one("select * from public.ai_drafts where id = %s", world.complete(late))
+    world.draft("bob", "Bolt")
     request = world.request()
-    world.request("bob", "Bolt")
+    world.request("eve", "Bolt")
     jobs = {job["user_id"]: job for job in world.claim(limit=2, lease=300)}
-    running, other = jobs[world.users["ada"]], jobs[world.users["bob"]]
+    running, other = jobs[world.users["ada"]], jobs[world.users["eve"]]
     callers = {
         "owner": world.person("ada"),
         "colleague": world.person("bob"),
@@ -141,6 +142,19 @@ def check_table(scene: Scene, table: str, command: str) -> list[str]:
     ]
 
 
+def check_rows(scene: Scene, table: str) -> list[str]:
+    """How many of all the rows that there are each sees, whoever they belong to."""
+    described, (name, bare_name) = MATRIX["tables"][table], qualified(table)
+    if not {"rows", "seen"} <= described.keys():
+        return [f'add to [tables."{table}"]: rows (how many {name} has in the scene) and seen (how many each sees)']
+    present = scene.world.value(f"select count(*) from {name}")
+    found = {who: attempt(scene, who, f"select from {name}", bare_name) for who in PRINCIPALS}
+    return [
+        *([f"{name} has {present} rows, not {described['rows']}"] if present != described["rows"] else []),
+        *_differences(f"rows of {name} seen", found, expected(described, "seen")),
+    ]
+
+
 # Each column by itself, and no row: the statements above also need a right to read, and name few columns.
 COLUMN_STATEMENTS = {
     "select": "select {column} from {table} where false",
@@ -196,7 +210,8 @@ def check_names(scene: Scene) -> list[str]:
     stale = (MATRIX["tables"].keys() - tables) | (MATRIX["functions"].keys() - functions.keys())
     return [
         *(
-            f'add [tables."{name}"] to policies/matrix.toml: row, new, set and a line for each command, or all = "-"'
+            f'add [tables."{name}"] to policies/matrix.toml: row, rows, new, set, seen and a line for each command, or '
+            'row, new, set and all = "-"'
             for name in sorted(tables - MATRIX["tables"].keys())
         ),
         *(

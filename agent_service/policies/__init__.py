@@ -32,7 +32,7 @@ def describe(database_url: str) -> dict[str, str]:
         tables = connection.execute((_FOLDER / "tables.sql").read_bytes()).fetchall()
         files = {f"{name}.sql": _HEAD.format(f"Table {name}.") + _tidy(text) + "\n" for name, text in tables}
         for name, title in (
-            ("schemas", "Schemas, the worker's role, PostgREST's hook, the contract's views."),
+            ("schemas", "Schemas, the worker's role, PostgREST's hook, the contract's views, the owner."),
             ("functions", "Functions without their bodies: as whom they run, who may call them."),
         ):
             rows = connection.execute((_FOLDER / f"{name}.sql").read_bytes()).fetchall()

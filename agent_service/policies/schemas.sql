@@ -1,4 +1,4 @@
--- What stands before the tables: schemas, the worker's role, PostgREST's hook, and the contract's views.
+-- What stands before the tables: schemas, the worker's role, PostgREST's hook, the contract's views, and whoever owns what is ours.
 select text from (
   select 1 as place, n.nspname as name, concat_ws(E'\n',
     '-- ' || obj_description(n.oid, 'pg_namespace'),
@@ -37,5 +37,18 @@ select text from (
       from our_grants as g where g.kind = 'table' and g.oid = v.oid
     ))
   from our_relations as v where v.relkind = 'v'
+  union all
+  select 5, '', concat_ws(E'\n',
+    format('-- %s owns schema agent and with it everything of ours.', n.nspowner::regrole),
+    (
+      select string_agg(format('alter %s %s owner to %s;', o.kind, o.name, o.owner::regrole), E'\n' order by o.kind, o.name)
+      from (
+        select case relkind when 'v' then 'view' else 'table' end, name, relowner from our_relations
+        union all
+        select 'function', name, proowner from our_functions
+      ) as o (kind, name, owner)
+      where o.owner <> n.nspowner
+    ))
+  from pg_catalog.pg_namespace as n where n.nspname = 'agent'
 ) as told
 order by place, name

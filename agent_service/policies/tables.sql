@@ -1,5 +1,6 @@
 -- Each table of ours and each of the host's that we guard, as it would be written: its comment, row-level security, policies, grants and
--- triggers. Owners' own rights are left out.
+-- triggers; of ours also the foreign keys, since deleting what they name deletes or changes rows without any right to. Owners' own rights
+-- are left out.
 with shown as (
   select c.oid, format('%I.%I', n.nspname, c.relname) as name, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relowner,
     c.relacl
@@ -48,6 +49,11 @@ select
         from granted as g where g.oid = s.oid group by g.grantee
       ) as g
     ), '-- Nobody but its owner holds anything here.'),
+    (
+      select string_agg(format('alter table %s add constraint %I %s;', s.name, k.conname, pg_get_constraintdef(k.oid)), E'\n' order by k.conname)
+      from pg_catalog.pg_constraint as k
+      where k.conrelid = s.oid and k.contype = 'f' and s.oid in (select o.oid from our_relations as o)
+    ),
     (
       select string_agg(
         coalesce('-- ' || replace(obj_description(t.tgfoid, 'pg_proc'), E'\n', E'\n-- ') || E'\n', '')

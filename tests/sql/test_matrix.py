@@ -15,11 +15,13 @@ from tests.matrix import (
     check_columns,
     check_function,
     check_names,
+    check_rows,
     check_second_layer,
     check_table,
     make_scene,
 )
 
+READABLE = [name for name, described in MATRIX["tables"].items() if "all" not in described]
 GUARDED = [name for name, described in MATRIX["tables"].items() if "guard" in described.get("update", "")]
 
 
@@ -34,6 +36,11 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
 @pytest.mark.parametrize("table", MATRIX["tables"])
 def test_table(scene: Scene, table: str, command: str) -> None:
     assert check_table(scene, table, command) == []
+
+
+@pytest.mark.parametrize("table", READABLE)
+def test_rows(scene: Scene, table: str) -> None:
+    assert check_rows(scene, table) == []
 
 
 @pytest.mark.parametrize("command", COLUMN_STATEMENTS)
@@ -64,6 +71,20 @@ FAULTS: list[tuple[str, Callable[..., list[str]], tuple[str, ...], str]] = [
     ("grant insert on public.ai_drafts to service_role", check_table, ("ai_drafts", "insert"), "by service: 42501"),
     ("grant truncate on public.clients to anon", check_table, ("clients", "truncate"), "by anon: 0A000"),
     ("drop policy clients_select_agent on public.clients", check_table, ("clients", "select"), "by late-agent: 1"),
+    (
+        """alter policy clients_select_agent on public.clients
+        using (agent.is_agent() is not true or agent.current_job_user_id() is not null)""",
+        check_table, ("clients", "select"), "by other-agent: 1, not 0",
+    ),
+    (
+        """alter policy ai_draft_requests_select_owner on public.ai_draft_requests
+        using (user_id = auth.uid() or state = 'done')""",
+        check_rows, ("ai_draft_requests",), "rows of public.ai_draft_requests seen by owner: 3, not 2",
+    ),
+    (
+        "insert into public.tasks (client_id, title) select id, 'Another' from public.clients where name = 'Bolt'",
+        check_rows, ("tasks",), "public.tasks has 3 rows, not 2",
+    ),
     ("drop trigger agent_guard_write on public.tasks", check_table, ("tasks", "update"), "by agent: 0, not guard"),
     (
         "alter policy ai_drafts_select_owner on public.ai_drafts using (true)",
@@ -123,7 +144,7 @@ FAULTS: list[tuple[str, Callable[..., list[str]], tuple[str, ...], str]] = [
     ),
     (
         "create table agent.forgotten (id int)",
-        check_names, (), 'add [tables."agent.forgotten"] to policies/matrix.toml: row, new, set',
+        check_names, (), 'add [tables."agent.forgotten"] to policies/matrix.toml: row, rows, new, set',
     ),
     ("create view public.mine as select 1", check_names, (), 'add [tables."mine"] to policies/matrix.toml'),
     (

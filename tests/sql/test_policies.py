@@ -43,6 +43,14 @@ CHANGES = {
     "a function for everybody": (
         "grant execute on function agent.sign_jwt(jsonb) to public", "functions.sql", "agent.sign_jwt(jsonb) to public",
     ),
+    "what deleting a row takes with it": (
+        "alter table public.ai_drafts drop constraint ai_drafts_approved_by_fkey", "ai_drafts.sql",
+        "-alter table public.ai_drafts add constraint ai_drafts_approved_by_fkey",
+    ),
+    "another owner": (
+        "grant create on schema agent to authenticated; alter table agent.failure_codes owner to authenticated",
+        "schemas.sql", "+alter table agent.failure_codes owner to authenticated;",
+    ),
     "a function that became definer": (
         "alter function public.approve_draft security definer", "functions.sql", "security definer",
     ),
