@@ -24,3 +24,6 @@ alter table public.ai_drafts add constraint ai_drafts_client_id_fkey FOREIGN KEY
 alter table public.ai_drafts add constraint ai_drafts_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.profiles(id) ON DELETE CASCADE;
 alter table public.ai_drafts add constraint ai_drafts_request_id_fkey FOREIGN KEY (request_id) REFERENCES public.ai_draft_requests(id) ON DELETE SET NULL;
 alter table public.ai_drafts add constraint ai_drafts_supersedes_id_fkey FOREIGN KEY (supersedes_id) REFERENCES public.ai_drafts(id) ON DELETE SET NULL;
+
+-- Deferred trigger of public.ai_drafts: at commit the job of the draft's request must be done with this very draft.
+CREATE CONSTRAINT TRIGGER ai_drafts_require_completion AFTER INSERT ON public.ai_drafts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.request_id IS NOT NULL)) EXECUTE FUNCTION agent.tg_ai_drafts__require_completion();

@@ -357,6 +357,12 @@ create function agent.signing_kid()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Deferred trigger of public.ai_drafts: at commit the job of the draft's request must be done with this very draft.
+create function agent.tg_ai_drafts__require_completion()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.
 create function agent.tg_crm__refuse_agent()
   returns trigger language plpgsql stable security invoker

@@ -76,7 +76,7 @@ def make_host(server: PostgresServer, name: str, *, default_privileges: DefaultP
     return host
 
 
-def _make_template(server: PostgresServer) -> Database:
+def make_template(server: PostgresServer) -> Database:
     template = make_host(server, TEMPLATE)
     migrate(template.dsn())
     return template
@@ -142,12 +142,12 @@ def pg15() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def template_db(pg: PostgresServer) -> Database:
     """Shim, sample CRM and migrations, to be cloned and never to be connected to."""
-    return _make_template(pg)
+    return make_template(pg)
 
 
 @pytest.fixture(scope="session")
 def template_db15(pg15: PostgresServer) -> Database:
-    return _make_template(pg15)
+    return make_template(pg15)
 
 
 @pytest.fixture(scope="session", name="make_host")

@@ -18,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from agent_service.logging import configure_logging
+from tests.attacks import suite as attacks
 from tests.drills import crash, interleave, rotation
 
 
@@ -39,6 +40,7 @@ DRILLS: dict[str, tuple[Callable[[], Report], Callable[[], Report]]] = {
         lambda: interleave.run(interleave.Size(requests=10_000)),
         lambda: interleave.run(interleave.Size(requests=1_000, isolated=False)),
     ),
+    "attacks": (attacks.attack_all, attacks.mutate_all),
     "rotation": (
         lambda: rotation.run(rotation.Size(phase_seconds=20)),
         lambda: rotation.run(rotation.Size(phase_seconds=3, in_order=False)),

@@ -1,0 +1,125 @@
+"""Every function of ours that is not theirs to call."""
+
+from __future__ import annotations
+
+from tests.attacks.cases.answers import NO_FUNCTION
+from tests.attacks.cases.keys import FILES
+from tests.attacks.cases.people import ADMIN, AGENT, ANON, EVERYBODY, OWNER, SERVICE_ROLE, WORKER
+from tests.attacks.model import Attack, Nothing, Statement, Who, sql
+
+# What may be called, by whom. Everything else that we made must be refused, whatever is added later.
+OF_ALL = {"agent.check_request", "agent.check_request_v1"}
+
+OF_USERS = OF_ALL | {
+    "agent.is_agent",
+    "agent.is_admin",
+    "agent.require_person",
+    "agent.current_job_client_id",
+    "agent.current_job_user_id",
+    "agent.completing_request_id",
+    "agent.draft_content_hash",
+    "agent.is_usage",
+    "agent.begin_complete_v1",
+    "agent.finish_complete_v1",
+    "agent.clean_text",
+    "agent.clean_json",
+    "agent.time_zone",
+    "agent.request_draft_v1",
+    "agent.is_iso_time",
+    "agent.draft_expiry_days",
+    "agent.approve_draft_v1",
+    "agent.reject_draft_v1",
+    "public.get_client_context",
+    "public.request_draft",
+    "public.approve_draft",
+    "public.reject_draft",
+    "public.complete_draft_job",
+    "crm.log_activity",
+    "crm.create_task",
+    "crm.set_deal_stage",
+    "crm.undo",
+}
+
+OF_WORKERS = OF_ALL | {
+    "agent.claim_jobs_v1",
+    "agent.heartbeat_job_v1",
+    "agent.fail_job_v1",
+    "public.claim_jobs",
+    "public.claim_job",
+    "public.heartbeat_job",
+    "public.fail_job",
+}
+
+CALL_ALL = (FILES / "call_all.sql").read_text()
+
+
+def call_all(allowed: set[str]) -> Statement:
+    listed = ", ".join(f"'{name}'" for name in sorted(allowed))
+    return Statement(
+        f"{CALL_ALL} select pg_temp.call_all(array[{listed}]) where pg_temp.call_all(array[{listed}]) <> ''"
+    )
+
+
+def every_function(who: Who, allowed: set[str], tag: str, sentence: str) -> Attack:
+    return Attack(
+        f"call-all-{tag}",
+        sentence,
+        (who,),
+        lambda s: [call_all(allowed)],
+        Nothing(),
+        hook=False,
+        given="grant usage on schema crm to public",
+        only="sql: schema agent is not exposed; what is in public has its cases over HTTP",
+        proves=("function *",),
+    )
+
+
+ATTACKS = [
+    every_function(ANON, OF_ALL, "anon", "The publishable key alone calls every function of ours."),
+    every_function(OWNER, OF_USERS, "user", "A user calls every function of ours that is not for users."),
+    every_function(ADMIN, OF_USERS, "admin", "An admin does: one is a user who sees more rows."),
+    every_function(AGENT, OF_USERS, "agent", "The agent does."),
+    every_function(WORKER, OF_WORKERS, "worker", "A worker calls every function that is not for workers."),
+    every_function(SERVICE_ROLE, OF_ALL, "service", "service_role does."),
+    Attack(
+        "key-functions",
+        "The functions that sign, verify, mint, revoke and add keys.",
+        EVERYBODY,
+        lambda s: [
+            sql(f"select agent.{call}")
+            for call in (
+                "mint_worker_key('x', 1)",
+                "sign_jwt('{}')",
+                "jwt_signature('x', 'test-kid')",
+                "verify_jwt('x')",
+                "mint_job_token(null)",
+                "add_signing_key('x', 'test_secret')",
+                "retire_signing_key('test-kid')",
+                f"revoke_worker_key('{s.worker_jti}')",
+                "require_worker()",
+                "job_of_token('x')",
+                "current_job()",
+                f"close_jobs(array['{s.agent_job}']::uuid[], 'failed', 'refused')",
+            )
+        ],
+        NO_FUNCTION,
+        hook=False,
+        proves=tuple(
+            f"function agent.{name}"
+            for name in (
+                "mint_worker_key",
+                "sign_jwt(*",
+                "jwt_signature",
+                "verify_jwt",
+                "mint_job_token",
+                "add_signing_key",
+                "retire_signing_key",
+                "revoke_worker_key",
+                "require_worker",
+                "job_of_token",
+                "current_job",
+                "close_jobs",
+            )
+        ),
+    ),
+]

@@ -1,0 +1,176 @@
+"""Controls that are part of a condition: the text of each, and what is left when it is gone."""
+
+from __future__ import annotations
+
+Cuts = dict[str, dict[str, tuple[str, str]]]
+
+CUTS: Cuts = {
+    "agent.is_agent": {"the key": ("auth.jwt() ? 'act'", "auth.jwt() ->> 'act' is not null")},
+    "agent.is_admin": {
+        "agent": ("agent.is_agent() is not true\n    and ", ""),
+        "role": (" and role = 'admin'", ""),
+    },
+    "agent.is_active_user": {
+        "deleted": (" and deleted_at is null", ""),
+        "banned": (" and (banned_until is null or banned_until <= now())", ""),
+    },
+    "agent.require_person": {"role": (" or auth.role() is distinct from 'authenticated'", "")},
+    "agent.require_live_session": {
+        "person": ("agent.require_person()", "auth.uid()"),
+        "whose": (" and user_id = v_user_id", ""),
+        "not_after": (" and (not_after is null or not_after > now())", ""),
+    },
+    "agent.lock_open_draft": {
+        "whose": (" and created_by = p_user_id", ""),
+        "status": ("v_draft.status not in ('pending', 'edited') or ", ""),
+        "expired": (" or v_draft.expires_at <= now() then", " then"),
+        "lock": (" for update", ""),
+    },
+    "agent.approve_draft_v1": {"live session": ("agent.require_live_session()", "auth.uid()")},
+    "agent.reject_draft_v1": {"live session": ("agent.require_live_session()", "auth.uid()")},
+    "public.approve_draft": {"recipient's client": (" and client_id = v_draft.client_id", "")},
+    "agent.draft_content_hash": {
+        "type": ("'type', p_draft_type, ", ""),
+        "recipient": ("'recipient', p_recipient, ", ""),
+        "subject": ("'subject', p_subject, ", ""),
+        "content": ("'content', p_content, ", ""),
+        "details": (", 'details', p_details", ""),
+    },
+    "agent.current_job": {
+        "agent": ("agent.is_agent() is not true", "false"),
+        "fence": ("v_job.fence is distinct from (v_claims ->> 'fence')::bigint or ", ""),
+        "user": (" or v_job.user_id is distinct from auth.uid()", ""),
+    },
+    "agent.current_job_client_id": {"running": ("v_job.state = 'running'", "true")},
+    "agent.current_job_user_id": {"running": ("v_job.state = 'running'", "true")},
+    "agent.completing_request_id": {
+        "transaction": (" and v_job.completing_xid = pg_current_xact_id_if_assigned()", ""),
+    },
+    "agent.finish_complete_v1": {
+        "state": ("v_job.state is distinct from 'running' or ", ""),
+        "transaction": (" or v_job.completing_xid is distinct from pg_current_xact_id_if_assigned()", ""),
+        "draft": (
+            "not exists (select from public.ai_drafts where id = p_result_id and request_id = v_job.request_id)",
+            "false",
+        ),
+        "draft's request": (" and request_id = v_job.request_id", ""),
+    },
+    "agent.require_worker": {
+        "role": ("auth.role() = 'agent_worker' and ", ""),
+        "no agent": (" and agent.is_agent() is not true", ""),
+        "which": ("k.jti::text = auth.jwt() ->> 'jti' and ", ""),
+        "revoked": (" and k.revoked_at is null", ""),
+        "expired": (" and k.expires_at > now()", ""),
+    },
+    "agent.verify_jwt": {
+        "signature": (
+            "sha256(convert_to(v_expected, 'UTF8')) is distinct from sha256(convert_to(v_parts[3], 'UTF8'))",
+            "false",
+        ),
+    },
+    "agent.revoke_worker_key": {"jobs": ("fence = fence + 1, ", "")},
+    "agent.jwt_signature": {"retired": (" and k.retired_at is null", "")},
+    "agent.job_of_token": {"act": (" or v_claims ? 'act' is not true", ""), "lock": (" for update", "")},
+    "agent.claim_jobs_v1": {
+        "live key": ("agent.require_worker()", "null"),
+        "one job's lease": ("(j.state = 'running' and j.due_at <= now())", "j.state = 'running'"),
+        "lease": ("where j.state = 'running' and j.due_at <= now() and", "where j.state = 'running' and"),
+        "due": ("where j.state = 'queued' and j.due_at <= now() and", "where j.state = 'queued' and"),
+        "kinds": (
+            "j.state = 'queued' and j.due_at <= now() and (p_kinds is null or j.kind = any (p_kinds))",
+            "j.state = 'queued' and j.due_at <= now()",
+        ),
+        "kinds of left ones": (
+            "j.state = 'running' and j.due_at <= now() and (p_kinds is null or j.kind = any (p_kinds))",
+            "j.state = 'running' and j.due_at <= now()",
+        ),
+        "lock of one job": ("j.due_at <= now()))\n        for update skip locked", "j.due_at <= now()))"),
+        "lock of left ones": ("order by j.due_at\n        for update skip locked", "order by j.due_at"),
+        "lock of the queue": (
+            "order by j.priority, j.turn, j.id\n        for update skip locked",
+            "order by j.priority, j.turn, j.id",
+        ),
+        "user deleted": (" and u.deleted_at is null", ""),
+        "user banned": (" and (u.banned_until is null or u.banned_until <= now())", ""),
+        "attempts": ("j.attempts >= j.max_attempts", "false"),
+    },
+    "agent.heartbeat_job_v1": {
+        "live key": ("perform agent.require_worker();", ""),
+        "end of 30 minutes": (
+            "least(clock_timestamp() + make_interval(secs => p_lease_seconds), j.claimed_at + interval '30 minutes')",
+            "clock_timestamp() + make_interval(secs => p_lease_seconds)",
+        ),
+    },
+    "agent.fail_job_v1": {
+        "live key": ("perform agent.require_worker();", ""),
+        "not its to say": (" and code <> 'attempts_exhausted';", ";"),
+        "running": ("if v_job.state <> 'running' then", "if false then"),
+        "attempts": (" or v_job.attempts < v_job.max_attempts)", " or true)"),
+    },
+    "agent.is_usage": {"counts": (" and u.value::text !~ '^(\\d{1,9}|null)$'", " and false")},
+    "agent.check_request_v1": {
+        "the key": ("v_claims ? 'act'", "v_claims ->> 'act' is not null"),
+        "path": ("'^/rpc/([a-z_]+)$'", "'/rpc/([a-z_]+)'"),
+        "content-profile": ("or coalesce(v_headers ->> 'content-profile', 'public') <> 'public'", ""),
+        "accept-profile": ("or coalesce(v_headers ->> 'accept-profile', 'public') <> 'public'", ""),
+        "read only": ("is_read_only := v_function = 'get_client_context'", "is_read_only := false"),
+        "no job": ("v_job.id is null or ", ""),
+        "running": ("not (v_job.state = 'running' or (v_job.state = 'done' and not is_read_only))", "false"),
+        "live key": ("perform agent.require_worker();", ""),
+    },
+    "agent.check_request": {"read only": ("if v_is_read_only then", "if false then")},
+    "agent.tg_crm__refuse_agent": {
+        "the key": (
+            "'request.jwt.claims', true), ''), '{}')::jsonb ?| array['act']",
+            "'request.jwt.claims', true), ''), '{}')::jsonb ->> 'act' is not null",
+        ),
+        "legacy setting": (
+            "'request.jwt.claim', true), ''), '{}')::jsonb ?| array['act']",
+            "'request.jwt.claim', true), ''), '{}')::jsonb ?| array['x']",
+        ),
+    },
+    "agent.guard_crm_tables": {
+        "triggers": ("before insert or update or delete on", "before insert on"),
+        "truncate": ("agent_guard_truncate before truncate on", "agent_guard_truncate before delete on"),
+        "partitions": (
+            "cross join lateral pg_catalog.pg_partition_tree(b.relid) as p",
+            "cross join lateral (select b.relid) as p",
+        ),
+        "select policies": (
+            "as restrictive for select to authenticated using '\n        '((select agent.is_agent()) is not true or %I",
+            "as permissive for select to authenticated using '\n        '((select agent.is_agent()) is not true or %I",
+        ),
+        "policy of profiles": (
+            "as restrictive for select to authenticated using '\n        '((select agent.is_agent()) is not true or id",
+            "as permissive for select to authenticated using '\n        '((select agent.is_agent()) is not true or id",
+        ),
+        "insert policies": ("as restrictive for insert", "as permissive for insert"),
+        "update policies": ("as restrictive for update", "as permissive for update"),
+        "delete policies": ("as restrictive for delete", "as permissive for delete"),
+    },
+    "agent.request_draft_v1": {
+        "person": ("agent.require_person()", "auth.uid()"),
+        "lock": (" for no key update", ""),
+        "same request": ("if found then\n    if v_request.hints", "if false then\n    if v_request.hints"),
+        "hints": ("v_request.hints is not distinct from p_hints and ", ""),
+        "language": ("v_request.language is not distinct from p_language\n      and ", "true and "),
+        "contact": ("and v_request.contact_id is not distinct from p_contact_id", ""),
+    },
+    "public.request_draft": {"person": ("perform agent.require_person();", "")},
+}
+
+POLICY_CUTS: Cuts = {
+    "ai_draft_requests_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
+    "ai_drafts_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
+    "ai_interactions_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
+    "ai_drafts_insert_completing_agent": {
+        "created_by": ("(created_by = ( SELECT auth.uid() AS uid))", "true"),
+        "request": ("(request_id = ( SELECT agent.completing_request_id() AS completing_request_id))", "true"),
+        "client": ("(client_id = ( SELECT agent.current_job_client_id() AS current_job_client_id))", "true"),
+        "client visible": ("(EXISTS ( SELECT\n   FROM crm.clients c\n  WHERE (c.id = ai_drafts.client_id)))", "true"),
+        "status": ("(status = 'pending'::text)", "true"),
+        "approved_by": ("(approved_by IS NULL)", "true"),
+        "approved_at": ("(approved_at IS NULL)", "true"),
+        "sent_at": ("(sent_at IS NULL)", "true"),
+    },
+}
