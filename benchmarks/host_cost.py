@@ -13,7 +13,7 @@ import statistics
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -130,7 +130,7 @@ def run(*, quick: bool) -> list[Report]:
     """Measure all of it; at most 30 s if `quick`."""
     with ExitStack() as stack:
         server = stack.enter_context(PostgresServer(None, durable=True))
-        people = _prepare(server, stack)
+        people = prepare(server, stack, PARTS)
         parts = _parts(people, 400 if quick else 4000)  # first, while all of them hold the same
         report = Report("What it costs the CRM: milliseconds with us and without")
         for who, databases in people.items():
@@ -141,8 +141,9 @@ def run(*, quick: bool) -> list[Report]:
         return [report, parts]
 
 
-def _prepare(server: PostgresServer, stack: ExitStack) -> dict[str, Databases]:
-    names = {"ours": "ours", "bare": "bare", **{part: part.replace(" ", "_") for part in PARTS}}
+def prepare(server: PostgresServer, stack: ExitStack, parts: Mapping[str, str]) -> dict[str, Databases]:
+    """Fill the databases, one more for each part with that part away, and connect to them for each kind of caller."""
+    names = {"ours": "ours", "bare": "bare", **{part: part.replace(" ", "_") for part in parts}}
     for name in ("ours", "bare"):
         dsn = make_database(server, name, migrated=name == "ours")
         with psycopg.connect(dsn, autocommit=True, cursor_factory=psycopg.ClientCursor) as owner:
@@ -150,14 +151,14 @@ def _prepare(server: PostgresServer, stack: ExitStack) -> dict[str, Databases]:
             owner.execute(FILL, {"user": USER, "text": TEXT})
             owner.execute("vacuum analyze")
     with psycopg.connect(server.dsn("supabase_admin"), autocommit=True) as admin:
-        for part in PARTS:
+        for part in parts:
             admin.execute(f"create database {names[part]} template ours".encode())
     connections: dict[str, dict[str, psycopg.Connection[Any]]] = {who: {} for who in PEOPLE}
     for key, name in names.items():
         for who in PEOPLE:
             connection = stack.enter_context(psycopg.connect(server.dsn("postgres", name), autocommit=True))
-            if key in PARTS and who == "user":
-                connection.execute(PARTS[key].encode())
+            if key in parts and who == "user":
+                connection.execute(parts[key].encode())
             if who == "user":
                 act_as(connection, "authenticated", sub=USER)
             connections[who][key] = connection
@@ -166,14 +167,14 @@ def _prepare(server: PostgresServer, stack: ExitStack) -> dict[str, Databases]:
 
 def _single(name: str, statement: str, pair: Sequence[psycopg.Connection[Any]], count: int, report: Report) -> None:
     committed = compare(pair, partial(_write, statement), count)
-    inside = _within(pair, statement, count)
+    inside = within(pair, statement, count)
     row = _row(name, "commit", committed)
     row |= dict(zip(("within, with", "within, without"), (seconds * 1000 for seconds in inside), strict=True))
     report.rows.append({**row, "within, ratio": inside[0] / inside[1]})
     report.targets.append(Target(f"{name}, committed", committed[0] / committed[1], at_most=1.3))
 
 
-def _within(connections: Sequence[psycopg.Connection[Any]], statement: str, count: int) -> list[float]:
+def within(connections: Sequence[psycopg.Connection[Any]], statement: str, count: int) -> list[float]:
     """The same within one transaction on each, which is rolled back."""
     with ExitStack() as stack:
         for connection in connections:
@@ -201,7 +202,7 @@ def _parts(people: dict[str, Databases], count: int) -> Report:
     report = Report("Of that, microseconds a write (within one transaction)")
     for who, databases in people.items():
         for name, statement in WRITES.items():
-            ours, bare, *less = _within([*databases.pair(), *databases.without.values()], statement, count)
+            ours, bare, *less = within([*databases.pair(), *databases.without.values()], statement, count)
             row: dict[str, Any] = {"write": f"{name}, {who}", "without us": bare * 1e6, "with us": ours * 1e6}
             row |= {part: (ours - seconds) * 1e6 for part, seconds in zip(PARTS, less, strict=True)}
             report.rows.append(row)
