@@ -15,7 +15,7 @@ import logging
 import statistics
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -47,22 +47,20 @@ class Queue(Protocol):
 class Ours:
     """claim_jobs as agent_worker on one session, complete_noop_job as the job's user on another, taking turns."""
 
-    name = "ours"
-
-    def __init__(self, server: PostgresServer, database: str = "ours") -> None:
-        self.finish = True
-        self.at_once = False
-        self._dsn = make_database(server, database, migrated=True)
+    def __init__(
+        self, server: PostgresServer, name: str = "ours", *changes: str, finish: bool = True, at_once: bool = False
+    ) -> None:
+        self.name = name
+        self._finish = finish
+        self._at_once = at_once
+        self._dsn = make_database(server, name, migrated=True)
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             connection.execute(NOOP)
+            for change in changes:
+                connection.execute(change.encode())
             self._users = [add_person(connection, f"user{number}") for number in range(USERS)]
             key = connection.execute("select agent.mint_worker_key('benchmark', 1)").fetchone()
         self._jti = unverified_claims(key[0] if key else "")["jti"]
-
-    def change(self, *statements: str) -> None:
-        """Put other functions in the place of ours."""
-        for statement in statements:
-            _maintain(self._dsn, statement)
 
     async def fill(self, count: int) -> None:
         async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
@@ -82,10 +80,10 @@ class Ours:
                 "select token from public.claim_jobs(array['noop'], %s, 60)", [batch], prepare=True
             )
             tokens = [token for (token,) in await cursor.fetchall()]
-            if self.finish and self.at_once:
+            if self._finish and self._at_once:
                 async with agent.transaction():
                     await complete(tokens)
-            elif self.finish:
+            elif self._finish:
                 await complete(tokens)
             return len(tokens)
 
@@ -265,12 +263,7 @@ async def compare(server: PostgresServer, *, quick: bool) -> Report:
     report = Report("Queue: jobs a second, claimed and finished")
     peers = [Ours(server), Procrastinate(server), PgQueuer(server)]
     for batch, runners in ((1, 1), (1, 4), (50, 1), (50, 4)):
-        count = (200 if quick else 800) * (1 if batch == 1 else 4)
-        rates: dict[str, list[float]] = {peer.name: [] for peer in peers}
-        for _ in range(1 if quick else 3):
-            for peer in peers:
-                rates[peer.name].append(await rate(peer, runners=runners, batch=batch, count=count))
-        figures = {name: statistics.median(rounds) for name, rounds in rates.items()}
+        figures = await in_turns(peers, runners=runners, batch=batch, quick=quick)
         ratio = figures["ours"] / max(figures["procrastinate"], figures["pgqueuer"])
         report.rows.append({"batch": f"{batch}", "connections": runners, **figures, "ours / better peer": ratio})
         if batch == 1:
@@ -280,32 +273,32 @@ async def compare(server: PostgresServer, *, quick: bool) -> Report:
 
 async def take_apart(server: PostgresServer, *, quick: bool) -> Report:
     """Ours with less and less of what it does, on one connection."""
-    report = Report("Where ours goes: one connection, each row without what the rows above name")
-    ours = Ours(server, "parts")
-
-    async def measure(what: str, *, finish: bool = True, batches: tuple[int, ...] = (1, 50)) -> None:
-        ours.finish = finish
-        row: dict[str, Any] = {"what": what}
-        for batch in (1, 50):
-            known = batch in batches
-            counts = [(150 if quick else 800) * (1 if batch == 1 else 4)] * (1 if quick else 3)
-            rates = [await rate(ours, runners=1, batch=batch, count=count) for count in counts if known]
-            figure = statistics.median(rates) if rates else ""
-            row |= {f"jobs/s, batch {batch}": figure, f"ms a job, batch {batch}": 1000 / figure if figure else ""}
-        report.rows.append(row)
-
-    await measure("all of it")
-    await measure("claimed only", finish=False)
-    ours.change(UNSIGNED)
-    await measure("claimed only, tokens not signed", finish=False)
-    await measure("tokens not signed")
-    ours.change(UNAUDITED)
-    await measure("closing not audited")
-    ours.change(UNBOOKED)
-    await measure("not booked")
-    ours.at_once = True
-    await measure("a batch closed in one transaction", batches=(50,))
+    parts = [
+        Ours(server, "all of it"),
+        Ours(server, "claimed only", finish=False),
+        Ours(server, "claimed only, tokens not signed", UNSIGNED, finish=False),
+        Ours(server, "tokens not signed", UNSIGNED),
+        Ours(server, "… and closing not audited", UNSIGNED, UNAUDITED),
+        Ours(server, "… and not booked", UNSIGNED, UNAUDITED, UNBOOKED),
+        Ours(server, "… and a batch closed at once", UNSIGNED, UNAUDITED, UNBOOKED, at_once=True),
+    ]
+    figures = {batch: await in_turns(parts, runners=1, batch=batch, quick=quick) for batch in (1, 50)}
+    report = Report("Where ours goes: milliseconds a job, one connection")
+    for part in parts:
+        report.rows.append(
+            {"what": part.name, **{f"batch {batch}": 1000 / rates[part.name] for batch, rates in figures.items()}}
+        )
     return report
+
+
+async def in_turns(queues: Sequence[Queue], *, runners: int, batch: int, quick: bool) -> dict[str, float]:
+    """Median jobs a second of each, over rounds in which each has its turn."""
+    count = (100 if quick else 300) * (1 if batch == 1 else 5)
+    rates: dict[str, list[float]] = {queue.name: [] for queue in queues}
+    for _ in range(1 if quick else 7):
+        for queue in queues:
+            rates[queue.name].append(await rate(queue, runners=runners, batch=batch, count=count))
+    return {name: statistics.median(rounds) for name, rounds in rates.items()}
 
 
 def main() -> None:
