@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 from pydantic import SecretStr
 
@@ -36,6 +35,7 @@ from agent_service.llm.offline import OfflineWriter
 from agent_service.llm.protocol import DraftBrief, DraftText
 from agent_service.logging import configure_logging
 from agent_service.supabase import Supabase
+from benchmarks._cpu import processor_seconds
 from benchmarks._databases import act_as
 from benchmarks._report import Latency, Report
 from workers.runner import Runner, RunnerOptions
@@ -140,9 +140,11 @@ def run(*, quick: bool) -> list[Report]:
             for concurrency in (1, 4):
                 _ask(stack, owner, count)
                 database.execute("select pg_stat_reset()")
-                before = _cpu()
+                before = processor_seconds()
                 work = worker.submit(work_until_empty, env, concurrency).result()
-                gateway, postgres = (after - earlier for after, earlier in zip(_cpu(), before, strict=True))
+                gateway, postgres = (
+                    after - earlier for after, earlier in zip(processor_seconds(), before, strict=True)
+                )
                 through.rows.append({
                     "at a time": concurrency, "jobs": count, "jobs/s": count / work.seconds,
                     "ms a job": work.seconds / count * 1000, "worker CPU": work.cpu / count * 1000,
@@ -188,17 +190,6 @@ def _ask(stack: Devstack, owner: uuid.UUID, count: int) -> None:
         assert len(wanted) == count
         for client, (draft_type, purpose) in wanted:
             database.execute("select public.request_draft(%s, %s, %s)", [client, draft_type, purpose])
-
-
-def _cpu() -> tuple[float, float]:
-    """Processor seconds so far of this process, in which the gateway is, and of Postgres."""
-    this = psutil.Process()
-    postgres = [process for process in this.children(recursive=True) if process.name() == "postgres"]
-    total = 0.0
-    for process in postgres:
-        times = process.cpu_times()
-        total += times.user + times.system
-    return time.process_time(), total
 
 
 def _steps(concurrency: int, work: Work, database: psycopg.Connection[Any]) -> list[dict[str, Any]]:

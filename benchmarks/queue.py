@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ import psycopg
 
 from agent_service._jwt import unverified_claims
 from agent_service.devstack.postgres import PostgresServer
+from benchmarks._cpu import processor_seconds
 from benchmarks._databases import add_person, make_database
 from benchmarks._report import Report, Target
 
@@ -224,15 +226,33 @@ create or replace function agent.book_attempt(
 """
 
 
-async def rate(queue: Queue, *, runners: int, batch: int, count: int) -> float:
-    """Jobs a second that `runners` runners take and finish, of `count` queued; a tenth of them before warms up."""
+@dataclass(frozen=True)
+class Speed:
+    """Jobs a second, and milliseconds of processor time a job of this process and of Postgres."""
+
+    rate: float
+    client: float
+    postgres: float
+
+    @classmethod
+    def median(cls, rounds: Sequence[Speed]) -> Speed:
+        """Of each figure the median."""
+        return cls(*(statistics.median(figures) for figures in zip(*map(astuple, rounds), strict=True)))
+
+
+async def measure(queue: Queue, *, runners: int, batch: int, count: int) -> Speed:
+    """Let `runners` runners take and finish `count` queued jobs; a tenth of them before warms up."""
     await queue.fill(count + count // 10)
     async with AsyncExitStack() as stack:
         runs = [await queue.runner(stack) for _ in range(runners)]
         await _drain(runs, batch, count // 10)
-        started = time.perf_counter()
+        before, started = processor_seconds(), time.perf_counter()
         done = await _drain(runs, batch, count)
-        return done / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        client, postgres = (
+            (after - earlier) / done * 1000 for after, earlier in zip(processor_seconds(), before, strict=True)
+        )
+    return Speed(done / seconds, client, postgres)
 
 
 async def _drain(runs: list[Callable[[int], Awaitable[int]]], batch: int, count: int) -> int:
@@ -260,14 +280,25 @@ async def run(*, quick: bool) -> list[Report]:
 
 async def compare(server: PostgresServer, *, quick: bool) -> Report:
     """The three beside each other."""
-    report = Report("Queue: jobs a second, claimed and finished")
+    report = Report("Queue: jobs a second claimed and finished; milliseconds of processor time a job")
     peers = [Ours(server), Procrastinate(server), PgQueuer(server)]
     for batch, runners in ((1, 1), (1, 4), (50, 1), (50, 4)):
-        figures = await in_turns(peers, runners=runners, batch=batch, quick=quick)
-        ratio = figures["ours"] / max(figures["procrastinate"], figures["pgqueuer"])
-        report.rows.append({"batch": f"{batch}", "connections": runners, **figures, "ours / better peer": ratio})
+        speeds = await in_turns(peers, runners=runners, batch=batch, quick=quick)
+        for name, speed in speeds.items():
+            report.rows.append(
+                {
+                    "queue": name,
+                    "batch": batch,
+                    "connections": runners,
+                    "jobs/s": speed.rate,
+                    "client CPU": speed.client,
+                    "Postgres CPU": speed.postgres,
+                }
+            )
         if batch == 1:
-            report.targets.append(Target(f"batch 1, {runners} connections", ratio, at_least=1.0))
+            better = max(speed.rate for name, speed in speeds.items() if name != "ours")
+            ratio = speeds["ours"].rate / better
+            report.targets.append(Target(f"batch 1, connections {runners}: ours / better peer", ratio, at_least=1.0))
     return report
 
 
@@ -282,23 +313,24 @@ async def take_apart(server: PostgresServer, *, quick: bool) -> Report:
         Ours(server, "… and not booked", UNSIGNED, UNAUDITED, UNBOOKED),
         Ours(server, "… and a batch closed at once", UNSIGNED, UNAUDITED, UNBOOKED, at_once=True),
     ]
-    figures = {batch: await in_turns(parts, runners=1, batch=batch, quick=quick) for batch in (1, 50)}
-    report = Report("Where ours goes: milliseconds a job, one connection")
+    report = Report("Where ours goes: milliseconds a job on one connection, of it processor time of Postgres")
+    one, fifty = [await in_turns(parts, runners=1, batch=batch, quick=quick) for batch in (1, 50)]
     for part in parts:
-        report.rows.append(
-            {"what": part.name, **{f"batch {batch}": 1000 / rates[part.name] for batch, rates in figures.items()}}
-        )
+        row: dict[str, Any] = {"what": part.name}
+        for batch, speed in (("1", one[part.name]), ("50", fifty[part.name])):
+            row |= {f"batch {batch}": 1000 / speed.rate, f"batch {batch}, CPU": speed.postgres}
+        report.rows.append(row)
     return report
 
 
-async def in_turns(queues: Sequence[Queue], *, runners: int, batch: int, quick: bool) -> dict[str, float]:
-    """Median jobs a second of each, over rounds in which each has its turn."""
+async def in_turns(queues: Sequence[Queue], *, runners: int, batch: int, quick: bool) -> dict[str, Speed]:
+    """The speed of each, over rounds in which each has its turn."""
     count = (100 if quick else 300) * (1 if batch == 1 else 5)
-    rates: dict[str, list[float]] = {queue.name: [] for queue in queues}
+    speeds: dict[str, list[Speed]] = {queue.name: [] for queue in queues}
     for _ in range(1 if quick else 7):
         for queue in queues:
-            rates[queue.name].append(await rate(queue, runners=runners, batch=batch, count=count))
-    return {name: statistics.median(rounds) for name, rounds in rates.items()}
+            speeds[queue.name].append(await measure(queue, runners=runners, batch=batch, count=count))
+    return {name: Speed.median(rounds) for name, rounds in speeds.items()}
 
 
 def main() -> None:
