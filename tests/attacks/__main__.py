@@ -40,7 +40,7 @@ def _list_cases(console: Console, template: Template, drivers: list[str], only: 
     table = Table("case", "what is tried", "by", "what must come back", *drivers, title=f"{len(attacks)} attacks")
     for attack in attacks:
         told = [found.get((attack.id, driver)) for driver in drivers]
-        said = ["-" if o is None else o.faults[0].kind if o.faults else f"refused {o.tries}" for o in told]
+        said = ["-" if o is None else o.faults[0].kind if o.faults else f"{o.tries} as due" for o in told]
         by = ", ".join(dict.fromkeys(str(who) for who in attack.by))
         table.add_row(attack.id, attack.sentence, by, _expected(attack), *said)
     console.print(table)

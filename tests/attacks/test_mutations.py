@@ -10,6 +10,7 @@ import pytest
 
 from tests.attacks.cases import ATTACKS
 from tests.attacks.mutations import NOT_CONTROLS, Mutation, cut, derived
+from tests.attacks.mutations import mutations as mutations_of
 from tests.attacks.running import Template, built
 from tests.attacks.suite import all_mutations, kill
 
@@ -43,6 +44,30 @@ def test_every_control_has_a_mutation_and_an_attack_that_names_it(mutations: lis
     assert {mutation.kind for mutation in mutations} == set(KINDS)
     unproven = [m.control for m in mutations if not any(m.is_proven_by(attack.proves) for attack in ATTACKS)]
     assert unproven == []
+
+
+PLANTED = """
+create table public.ai_plans (id uuid primary key, state text constraint ai_plans_state_check check (state <> ''));
+create policy ai_plans_select_all on public.ai_plans for select to authenticated using (true);
+create function agent.plan() returns void language plpgsql as $$
+begin
+  if true then
+    raise exception using errcode = 'PT403', message = 'No.', detail = 'no_plan';
+  end if;
+end
+$$;
+"""
+
+
+def test_a_control_that_is_added_is_missed(template: Template) -> None:
+    with template.database.connect() as owner, owner.transaction(force_rollback=True):
+        owner.execute(PLANTED)
+        unproven = {m.control for m in mutations_of(owner) if not any(m.is_proven_by(a.proves) for a in ATTACKS)}
+    assert unproven == {
+        "check ai_plans_state_check", "guard agent.plan: no_plan", "policy public.ai_plans_select_all",
+        "rls public.ai_plans",
+        "table public.ai_plans delete", "table public.ai_plans truncate", "table public.ai_plans update",
+    }  # fmt: skip
 
 
 def test_no_attack_names_a_control_that_is_not_there(mutations: list[Mutation]) -> None:
