@@ -27,6 +27,7 @@ import supabase
 from agent_service.crm_data.seed import seed
 from agent_service.devstack.stack import Devstack
 from agent_service.errors import PermanentError
+from agent_service.settings import load_settings
 
 WANTED = (("email", "follow_up"), ("note", "check_in"), ("task", "task_reminder"))
 SHOWN_FAULTS = 20
@@ -124,12 +125,19 @@ def play(demo: Demo, sign_ins: list[str]) -> None:
     demo.console.rule("1. A salesperson asks")
     requests = ask(demo, asker, sign_ins[0])
     demo.console.rule("2. A worker writes, under that person's rights")
+    tell_writer(demo)
     drain(demo)
     demo.console.rule("3. The drafts, beside the facts they rest on")
     drafts = {row["request_id"]: row for row in rows(asker.table("ai_drafts").select("*").order("created_at"))}
     for request in requests:
         show(demo, drafts.get(request["id"]))
     demo.check(len(drafts) == len(requests), f"{len(requests)} requests became {len(drafts)} drafts, each written once")
+    writer = "anthropic" if load_settings().has_model else "offline"
+    demo.check(all(row["provider"] == writer for row in drafts.values()), f"all of them were written by {writer}")
+    books = rows(asker.table("ai_interactions").select("cost_usd,input_tokens,output_tokens,outcome"))
+    spent = sum(float(row["cost_usd"]) for row in books)
+    tokens = sum(row["input_tokens"] + row["output_tokens"] for row in books)
+    demo.console.print(f"  On the books: {len(books)} attempts, {tokens:,} tokens, ${spent:.6f}")
     demo.console.rule("4. Nobody else sees them, and the agent cannot approve")
     attack(demo, asker, colleague, next(iter(drafts.values())))
     demo.console.rule("5. The person approves")
@@ -163,6 +171,16 @@ def context(user: supabase.Client, client_id: str) -> dict[str, Any]:
     return dict(data)
 
 
+def tell_writer(demo: Demo) -> None:
+    """Say who writes, and how to have it otherwise."""
+    settings = load_settings()
+    if settings.has_model:
+        where = settings.anthropic_base_url or "Anthropic"
+        demo.console.print(f"  A model writes ({escape(where)}); without it the offline templates do.")
+    else:
+        demo.console.print("  No model is set up, so the offline templates write. Set ANTHROPIC_API_KEY for a model.")
+
+
 def drain(demo: Demo) -> None:
     """Run `account-agent work --once` with a worker key and no other secret."""
     env = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"}}
@@ -187,6 +205,11 @@ def show(demo: Demo, draft: dict[str, Any] | None) -> None:
         facts.add_row(fact["kind"], escape(str(fact["label"])))
     facts.add_row("language", draft["language"])
     facts.add_row("written by", f"{draft['provider']} ({draft['model']})")
+    if "score" in (draft["grounding"] or {}):
+        checked, flags = draft["grounding"]["checked"], draft["grounding"]["flags"]
+        facts.add_row("grounded", f"{draft['grounding']['score']:.0%} of {checked} claims; {len(flags)} flagged")
+    if draft["notice"]:
+        facts.add_row("notice", draft["notice"])
     if draft["recipient"]:
         facts.add_row("recipient", draft["recipient"])
     facts.add_row("context", draft["context_version"])

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
+from typing import Any
 from uuid import UUID
 
-from agent_service.context import ClientContext
 from agent_service.errors import UnexpectedAnswerError
 from agent_service.execution import Handler
-from agent_service.jobs import DraftPayload, Job, Jobs
+from agent_service.jobs import DraftPayload, Job, Jobs, ToldPrompt
 from agent_service.lease import Lease
-from agent_service.llm.protocol import DraftBrief, Writer
+from agent_service.llm.protocol import DraftBrief
+from agent_service.prompts.language import resolve_language
+from agent_service.writing import OnText, Providers, write_draft
 
-__all__ = ["CONTEXT_DAYS", "draft_handler", "handle_draft"]
+__all__ = ["CONTEXT_DAYS", "brief_of", "draft_handler", "handle_draft"]
 
 # A draft to a client who has been silent for months must still know what was said last. The server bounds the size.
 CONTEXT_DAYS = 366
-DEFAULT_LANGUAGE = "en"
 
 
-def draft_handler(jobs: Jobs, writer: Writer) -> Handler:
-    """Return `handle_draft` bound to a project and a writer."""
+def draft_handler(jobs: Jobs, providers: Providers) -> Handler:
+    """Return `handle_draft` bound to a project and those who write."""
 
     async def handle(job: Job, lease: Lease) -> UUID:
-        return await handle_draft(job, lease, jobs=jobs, writer=writer)
+        return await handle_draft(job, lease, jobs=jobs, providers=providers)
 
     return handle
 
 
-async def handle_draft(job: Job, lease: Lease, *, jobs: Jobs, writer: Writer) -> UUID:
+async def handle_draft(
+    job: Job, lease: Lease, *, jobs: Jobs, providers: Providers, on_text: OnText | None = None
+) -> UUID:
     """Do one draft job and return the draft's id.
 
     All reading and writing is done with the job's own token, that is as the user who asked. Raises AgentError; the
-    caller turns it into a failure code.
+    caller turns it into a failure code. on_text: see `write_draft`.
     """
+    brief, told, snapshot = await brief_of(job, lease, jobs)
+    started = time.monotonic()
+    written = await write_draft(job, lease, jobs=jobs, providers=providers, brief=brief, told=told, on_text=on_text)
+    usage = dict(written.usage)
+    if usage.get("latency_ms") is None:
+        usage["latency_ms"] = round((time.monotonic() - started) * 1000)
+    return await lease.call(lambda token: jobs.complete_draft(token, written.text, snapshot=snapshot, usage=usage))
+
+
+async def brief_of(job: Job, lease: Lease, jobs: Jobs) -> tuple[DraftBrief, ToldPrompt | None, dict[str, Any]]:
+    """Return what a job's draft is to be written from, what its model is told, and the context as it came."""
     payload = _payload_of(job)
     client_id = job.client_id
     if client_id is None:
@@ -43,21 +56,14 @@ async def handle_draft(job: Job, lease: Lease, *, jobs: Jobs, writer: Writer) ->
     brief = DraftBrief(
         draft_type=payload.draft_type,
         purpose=payload.purpose,
-        language=_language_of(payload, context),
+        language=resolve_language(payload.language, context.client.preferred_language, payload.default_language),
         context=context,
         hints=payload.hints,
         contact_id=payload.contact_id,
         deal_id=payload.deal_id,
         task_id=payload.task_id,
-        model=job.model,
-        max_output_tokens=job.limits.max_output_tokens,
     )
-    started = time.monotonic()
-    text = await writer.write(brief)
-    usage = dataclasses.asdict(text.usage)
-    if usage["latency_ms"] is None:
-        usage["latency_ms"] = round((time.monotonic() - started) * 1000)
-    return await lease.call(lambda token: jobs.complete_draft(token, text, snapshot=snapshot, usage=usage))
+    return brief, payload.prompt, snapshot
 
 
 def _payload_of(job: Job) -> DraftPayload:
@@ -66,7 +72,3 @@ def _payload_of(job: Job) -> DraftPayload:
     except ValueError:
         # From None: pydantic quotes its input, here the user's hints.
         raise UnexpectedAnswerError("This version does not understand what the draft job asks for.") from None
-
-
-def _language_of(payload: DraftPayload, context: ClientContext) -> str:
-    return payload.language or context.client.preferred_language or DEFAULT_LANGUAGE

@@ -6,8 +6,10 @@ AgentError
 │   ├── ServerFailedError
 │   ├── RateLimitedError
 │   ├── LeaseLostError
-│   ├── WriterUnavailableError
-│   └── WriterRateLimitedError
+│   └── ProviderError
+│       ├── ProviderUnavailableError
+│       ├── ProviderRateLimitedError
+│       └── AnswerUnusableError
 └── PermanentError
     ├── ConfigurationError
     ├── RequestRefusedError
@@ -18,8 +20,13 @@ AgentError
     │   └── ConflictError
     │       ├── StaleFenceError
     │       └── LeaseLimitError
+    │   └── BudgetExhaustedError
     ├── UnexpectedAnswerError
-    └── InvalidOutputError
+    ├── InvalidOutputError
+    └── ProviderRefusedError
+        ├── ProviderConfigurationError
+        ├── AnswerRefusedError
+        └── PromptTooLargeError
 
 A class's docstring is its default message.
 """
@@ -27,12 +34,16 @@ A class's docstring is its default message.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "AccessDeniedError",
     "AgentError",
+    "AnswerRefusedError",
+    "AnswerUnusableError",
+    "BudgetExhaustedError",
     "ConfigurationError",
     "ConflictError",
     "Fault",
@@ -42,6 +53,12 @@ __all__ = [
     "LeaseLostError",
     "NotFoundError",
     "PermanentError",
+    "PromptTooLargeError",
+    "ProviderConfigurationError",
+    "ProviderError",
+    "ProviderRateLimitedError",
+    "ProviderRefusedError",
+    "ProviderUnavailableError",
     "RateLimitedError",
     "RequestRefusedError",
     "RetryableError",
@@ -50,8 +67,6 @@ __all__ = [
     "StaleFenceError",
     "TokenExpiredError",
     "UnexpectedAnswerError",
-    "WriterRateLimitedError",
-    "WriterUnavailableError",
 ]
 
 
@@ -109,12 +124,25 @@ class LeaseLostError(RetryableError):
     """The lease on this job has run out; another worker takes it."""
 
 
-class WriterUnavailableError(RetryableError):
-    """The writer did not answer in time."""
+class ProviderError(RetryableError):
+    """The model's provider could not answer this time.
+
+    usage: the tokens that it cost; zeros where the request was turned away, None where nobody knows.
+    """
+
+    usage: Mapping[str, Any] | None = None
 
 
-class WriterRateLimitedError(RetryableError):
-    """The writer asks for fewer requests."""
+class ProviderUnavailableError(ProviderError):
+    """The model's provider is away, or did not answer in time."""
+
+
+class ProviderRateLimitedError(ProviderError):
+    """The model's provider asks for fewer requests."""
+
+
+class AnswerUnusableError(ProviderError):
+    """The model's answer cannot be used; another one may be."""
 
 
 class PermanentError(AgentError):
@@ -176,9 +204,31 @@ class LeaseLimitError(ConflictError):
     """This job has been held for as long as one claim may last."""
 
 
+class BudgetExhaustedError(RequestRefusedError):
+    """The AI budget is used up."""
+
+
 class UnexpectedAnswerError(PermanentError):
     """The server's answer is not what this version understands; are all migrations applied?"""
 
 
 class InvalidOutputError(PermanentError):
     """What was written cannot become a draft."""
+
+
+class ProviderRefusedError(PermanentError):
+    """The model's provider will not answer this, however often it is asked. usage: as in ProviderError."""
+
+    usage: Mapping[str, Any] | None = None
+
+
+class ProviderConfigurationError(ProviderRefusedError):
+    """The model's provider does not accept the key, the model or the way it is asked, or is not paid."""
+
+
+class AnswerRefusedError(ProviderRefusedError):
+    """The model declined to write this."""
+
+
+class PromptTooLargeError(ProviderRefusedError):
+    """The prompt is larger than the model reads, or the answer longer than was allowed."""

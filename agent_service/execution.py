@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from agent_service.errors import AgentError, RetryableError, StaleFenceError
+from agent_service.errors import AgentError, ProviderError, ProviderRefusedError, RetryableError, StaleFenceError
 from agent_service.failures import fail_code_of
 from agent_service.jobs import FailCode, Job, Jobs
 from agent_service.lease import Lease
@@ -105,8 +105,11 @@ class Execution:
 
     async def _fail(self, code: FailCode, error: Exception | None) -> Outcome:
         retry_after = error.retry_after if isinstance(error, RetryableError) else None
+        usage = error.usage if isinstance(error, ProviderError | ProviderRefusedError) else None
         try:
-            state = await self.lease.call(lambda token: self._jobs.fail(token, code, retry_after=retry_after))
+            state = await self.lease.call(
+                lambda token: self._jobs.fail(token, code, retry_after=retry_after, usage=usage)
+            )
         except StaleFenceError:
             return Outcome("lost", code)
         except AgentError as failure:

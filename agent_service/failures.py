@@ -6,15 +6,20 @@ from typing import get_args
 
 from agent_service.errors import (
     AccessDeniedError,
+    AnswerRefusedError,
+    AnswerUnusableError,
     ConfigurationError,
     InvalidOutputError,
     KeyRefusedError,
     NotFoundError,
+    PromptTooLargeError,
+    ProviderConfigurationError,
+    ProviderRateLimitedError,
+    ProviderUnavailableError,
+    RateLimitedError,
     RequestRefusedError,
     RetryableError,
     UnexpectedAnswerError,
-    WriterRateLimitedError,
-    WriterUnavailableError,
 )
 from agent_service.jobs import FailCode
 
@@ -22,8 +27,12 @@ __all__ = ["fail_code_of"]
 
 # The first that fits. A completion refused with 401, 403 or 404 is permanent: rights do not come back by trying.
 _CODES: tuple[tuple[type[BaseException], FailCode], ...] = (
-    (WriterRateLimitedError, "provider_rate_limited"),
-    (WriterUnavailableError, "provider_unavailable"),
+    (ProviderRateLimitedError, "provider_rate_limited"),
+    (ProviderUnavailableError, "provider_unavailable"),
+    (AnswerUnusableError, "unusable_output"),
+    (ProviderConfigurationError, "configuration"),
+    (AnswerRefusedError, "refused"),
+    (PromptTooLargeError, "too_large"),
     (RetryableError, "database_unavailable"),
     (InvalidOutputError, "invalid_output"),
     (ConfigurationError, "configuration"),
@@ -39,11 +48,10 @@ _KNOWN: frozenset[str] = frozenset(get_args(FailCode))
 
 def fail_code_of(error: BaseException) -> FailCode:
     """Return the code to fail a job with. An exception nobody foresaw is `internal_error`, which is tried again."""
-    if isinstance(error, RequestRefusedError):
-        if error.detail_code in _KNOWN:
-            return error.detail_code  # type: ignore[return-value]
-        if (error.code or "").startswith("PGRST2"):  # no such function or table: migrations are missing
-            return "configuration"
+    if isinstance(error, RequestRefusedError | RateLimitedError) and error.detail_code in _KNOWN:
+        return error.detail_code  # type: ignore[return-value]
+    if isinstance(error, RequestRefusedError) and (error.code or "").startswith("PGRST2"):
+        return "configuration"  # no such function or table: migrations are missing
     for kind, code in _CODES:
         if isinstance(error, kind):
             return code

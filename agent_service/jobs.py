@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
@@ -14,13 +15,26 @@ from agent_service.errors import UnexpectedAnswerError
 from agent_service.llm.protocol import DraftText, DraftType, Purpose
 from agent_service.supabase import Supabase
 
-__all__ = ["DraftPayload", "FailCode", "Heartbeat", "Job", "JobState", "Jobs", "Limits"]
+__all__ = [
+    "Batch",
+    "BatchItem",
+    "DraftPayload",
+    "FailCode",
+    "Heartbeat",
+    "Job",
+    "JobState",
+    "Jobs",
+    "Limits",
+    "Reservation",
+    "ToldPrompt",
+]
 
 T = TypeVar("T")
 
 FailCode = Literal[
     "provider_unavailable",
     "provider_rate_limited",
+    "unusable_output",
     "database_unavailable",
     "internal_error",
     "returned",
@@ -31,6 +45,8 @@ FailCode = Literal[
     "refused",
     "too_large",
     "configuration",
+    "ai_off",
+    "budget_exhausted",
 ]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -48,6 +64,14 @@ class Limits(_Answer):
     deadline_seconds: float = 120.0
 
 
+class ToldPrompt(_Answer):
+    """The version of a prompt that a job's model is told."""
+
+    system: str
+    instructions: str
+    output_schema: dict[str, Any]
+
+
 class DraftPayload(_Answer):
     """What a draft job is about."""
 
@@ -59,6 +83,8 @@ class DraftPayload(_Answer):
     contact_id: str | None = None
     deal_id: str | None = None
     task_id: str | None = None
+    default_language: str = "en"
+    prompt: ToldPrompt | None = None
 
 
 class Job(_Answer):
@@ -80,6 +106,30 @@ class Job(_Answer):
     limits: Limits = Field(default_factory=Limits)
 
 
+class Reservation(_Answer):
+    """Money set aside for one attempt. is_degraded: a budget is used up by 80 %."""
+
+    interaction_id: UUID
+    reserved_usd: Decimal
+    is_degraded: bool = False
+
+
+class BatchItem(_Answer):
+    """A job in a batch. custom_id: of its attempt. context_version: of what its prompt was built from."""
+
+    custom_id: UUID
+    job_id: UUID
+    context_version: str | None = None
+
+
+class Batch(_Answer):
+    """A batch to ask the provider about."""
+
+    batch_id: UUID
+    provider_batch_id: str
+    items: list[BatchItem]
+
+
 class Heartbeat(_Answer):
     """A lease extended, and the token that goes with it."""
 
@@ -88,6 +138,9 @@ class Heartbeat(_Answer):
 
 
 _JOBS = TypeAdapter(list[Job])
+_RESERVATIONS = TypeAdapter(list[Reservation])
+_BATCHES = TypeAdapter(list[Batch])
+_STARTED = TypeAdapter(list[dict[str, UUID]])
 _HEARTBEATS = TypeAdapter(list[Heartbeat])
 _STATE: TypeAdapter[JobState] = TypeAdapter(JobState)
 _ID = TypeAdapter(UUID)
@@ -122,6 +175,35 @@ class Jobs:
             raise UnexpectedAnswerError
         return rows[0]
 
+    async def reserve(  # noqa: PLR0913 - one attempt is all of it
+        self,
+        token: SecretStr,
+        *,
+        provider: str,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        usage: Mapping[str, Any] | None = None,
+        is_batch: bool = False,
+    ) -> Reservation:
+        """Set aside what one attempt may cost at most. usage: of the try before this one in the same claim.
+
+        BudgetExhaustedError: there is no money left. ProviderUnavailableError: the provider is known to be away.
+        """
+        params = {
+            "p_job_token": token.get_secret_value(),
+            "p_provider": provider,
+            "p_model": model,
+            "p_input_tokens": input_tokens,
+            "p_output_tokens": output_tokens,
+            "p_usage": usage,
+            "p_is_batch": is_batch,
+        }
+        rows = _read(_RESERVATIONS, await self._supabase.rpc("reserve_budget", params, token=self._key))
+        if len(rows) != 1:
+            raise UnexpectedAnswerError
+        return rows[0]
+
     async def fail(
         self,
         token: SecretStr,
@@ -138,6 +220,42 @@ class Jobs:
             "p_usage": usage,
         }
         return _read(_STATE, await self._supabase.rpc("fail_job", params, token=self._key))
+
+    async def sweep(self) -> None:
+        """Close what was left open, once a minute for all workers together."""
+        await self._supabase.rpc("run_maintenance", {"p_task": "sweep"}, token=self._key)
+
+    async def alerts(self, delivered: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return the alerts that nobody was told yet, after noting those that were."""
+        params = {"p_task": "alerts", "p_delivered": list(delivered)}
+        answer = await self._supabase.rpc("run_maintenance", params, token=self._key)
+        if not isinstance(answer, dict) or not isinstance(answer.get("alerts"), list):
+            raise UnexpectedAnswerError
+        return list(answer["alerts"])
+
+    async def start_batch(
+        self, provider: str, jobs: Sequence[tuple[SecretStr, str | None]]
+    ) -> tuple[UUID, dict[UUID, str]]:
+        """Record a batch of jobs (token, context version) before it is made; returns its id and custom ids by job."""
+        listed = [{"token": token.get_secret_value(), "context_version": version} for token, version in jobs]
+        params = {"p_provider": provider, "p_jobs": listed}
+        rows = _read(_STARTED, await self._supabase.rpc("start_batch", params, token=self._key))
+        return rows[0]["batch_id"], {row["job_id"]: str(row["custom_id"]) for row in rows}
+
+    async def submit_batch(
+        self, batch_id: UUID, provider_batch_id: str | None, *, usage: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say what the provider calls the batch; None if it did not take it, and what that cost if it is known."""
+        params = {"p_batch_id": str(batch_id), "p_provider_batch_id": provider_batch_id, "p_usage": usage}
+        await self._supabase.rpc("submit_batch", params, token=self._key)
+
+    async def poll_batches(self, provider: str) -> list[Batch]:
+        """Return the batches that it is time to ask about."""
+        return _read(_BATCHES, await self._supabase.rpc("poll_batches", {"p_provider": provider}, token=self._key))
+
+    async def end_batch(self, batch_id: UUID) -> None:
+        """Say that all results are in: jobs without one are due again."""
+        await self._supabase.rpc("end_batch", {"p_batch_id": str(batch_id)}, token=self._key)
 
     async def context(self, token: SecretStr, client_id: UUID, *, days: int) -> tuple[ClientContext, dict[str, Any]]:
         """Return what the job's user may see of its client, as a model and as it came (for the draft's snapshot)."""
@@ -161,7 +279,7 @@ class Jobs:
             "p_provider": text.provider,
             "p_model": text.model,
             "p_usage": usage,
-            "p_grounding": {"facts": facts, "notes": list(text.notes)},
+            "p_grounding": {"facts": facts, "notes": list(text.notes), **text.grounding},
         }
         return _read(_ID, await self._supabase.rpc("complete_draft_job", params, token=token))
 

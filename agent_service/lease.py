@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import tenacity
 from pydantic import SecretStr
@@ -72,6 +72,20 @@ class Lease:
             reraise=True,
         )
         return await retrying(self._attempt, function)
+
+    async def within(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work`, or raise LeaseLostError when the lease runs out unrenewed: no model is asked on borrowed time."""
+        task = asyncio.create_task(work)
+        try:
+            while not task.done():
+                left = self._ends_at - time.monotonic()
+                if left <= 0:
+                    raise LeaseLostError
+                await asyncio.wait({task}, timeout=left)
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
 
     async def _attempt(self, function: Callable[[SecretStr], Awaitable[T]]) -> T:
         if self.lost:

@@ -34,8 +34,14 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = None
     anthropic_base_url: str | None = None
     agent_listen_url: SecretStr | None = None
+    agent_alert_webhook: SecretStr | None = None
     database_url: SecretStr | None = None
     smtp_url: SecretStr | None = None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is set up: by a key, or by the URL of a server of one's own that may need none."""
+        return self.anthropic_api_key is not None or self.anthropic_base_url is not None
 
     MENDS: ClassVar[dict[str, str]] = {
         "supabase_url": "Set it to the project's URL, e.g. https://abc.supabase.example.",
@@ -44,6 +50,7 @@ class Settings(BaseSettings):
         "anthropic_api_key": "Set it to an API key of Anthropic.",
         "anthropic_base_url": "Set it to an http or https URL, or leave it out.",
         "agent_listen_url": "Set it to postgresql://agent_listener:...@host:5432/postgres, or leave it out to poll.",
+        "agent_alert_webhook": "Set it to the http or https URL that alerts are sent to, or leave it out.",
         "database_url": "Set it to postgresql://postgres:...@host:5432/postgres.",
         "smtp_url": "Set it to smtp://user:password@host:587, or leave it out.",
     }
@@ -78,6 +85,7 @@ def _url_faults(settings: Settings) -> Iterable[Fault]:
         "supabase_url": ("https", "http"),
         "anthropic_base_url": ("https", "http"),
         "agent_listen_url": ("postgresql", "postgres"),
+        "agent_alert_webhook": ("https", "http"),
         "database_url": ("postgresql", "postgres"),
         "smtp_url": ("smtp", "smtps"),
     }

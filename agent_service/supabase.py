@@ -21,10 +21,12 @@ from pydantic import SecretStr
 from agent_service.errors import (
     AccessDeniedError,
     AgentError,
+    BudgetExhaustedError,
     ConflictError,
     KeyRefusedError,
     LeaseLimitError,
     NotFoundError,
+    ProviderUnavailableError,
     RateLimitedError,
     RequestRefusedError,
     RetryableError,
@@ -41,7 +43,12 @@ Json: TypeAlias = Any
 DEFAULT_TIMEOUT = httpx.Timeout(connect=5.0, read=30.0, write=30.0, pool=30.0)
 
 # Which of our exceptions an answer becomes: first by our own detail code, then by the server's code, then by status.
-_BY_DETAIL_CODE: dict[str, type[AgentError]] = {"lease_limit": LeaseLimitError, "stale_fence": StaleFenceError}
+_BY_DETAIL_CODE: dict[str, type[AgentError]] = {
+    "budget_exhausted": BudgetExhaustedError,
+    "lease_limit": LeaseLimitError,
+    "provider_unavailable": ProviderUnavailableError,
+    "stale_fence": StaleFenceError,
+}
 _BY_CODE: dict[str, type[AgentError]] = {
     "40001": ServerFailedError,  # serialization failure
     "40P01": ServerFailedError,  # deadlock
@@ -57,6 +64,7 @@ _BY_STATUS: dict[int, type[AgentError]] = {
     429: RateLimitedError,
 }
 _DETAIL_CODE = re.compile(r"([a-z][a-z0-9_]*)(?=:|$)")
+_DETAIL_SECONDS = re.compile(r"(?:provider_unavailable|rate_limited): (\d{1,6})")
 
 
 @dataclass(slots=True)
@@ -185,8 +193,14 @@ def _error_of(error: postgrest.APIError, answer: _Answer) -> AgentError:
         error.message or None, status=answer.status, code=error.code, detail_code=detail_code, hint=error.hint or None
     )
     if isinstance(result, RetryableError):
-        result.retry_after = answer.retry_after
+        result.retry_after = answer.retry_after if answer.retry_after is not None else _seconds_in(error.details)
     return result
+
+
+def _seconds_in(details: object) -> float | None:
+    """Seconds that our SQL puts behind the code, as in `provider_unavailable: 15`."""
+    found = _DETAIL_SECONDS.fullmatch(details) if isinstance(details, str) else None
+    return float(found[1]) if found else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

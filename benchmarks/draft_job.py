@@ -31,10 +31,11 @@ from agent_service.crm_data.generating import Size, generate
 from agent_service.devstack.stack import Devstack
 from agent_service.drafts import draft_handler
 from agent_service.jobs import Job, Jobs
-from agent_service.llm.offline import OfflineWriter
+from agent_service.llm.offline import OfflineProvider, OfflineWriter
 from agent_service.llm.protocol import DraftBrief, DraftText
 from agent_service.logging import configure_logging
 from agent_service.supabase import Supabase
+from agent_service.writing import Providers
 from benchmarks._cpu import processor_seconds
 from benchmarks._databases import act_as
 from benchmarks._report import Latency, Report
@@ -116,7 +117,9 @@ async def _work_until_empty(env: Mapping[str, str], concurrency: int) -> Work:
     async with Supabase(env["SUPABASE_URL"], SecretStr(env["SUPABASE_PUBLISHABLE_KEY"])) as supabase:
         jobs = TimedJobs(supabase, SecretStr(env["AGENT_WORKER_KEY"]), work)
         runner = Runner(
-            jobs, {"draft": draft_handler(jobs, TimedWriter(work))}, RunnerOptions(concurrency=concurrency, once=True)
+            jobs,
+            {"draft": draft_handler(jobs, Providers(OfflineProvider(TimedWriter(work))))},
+            RunnerOptions(concurrency=concurrency, once=True),
         )
         started, cpu = time.perf_counter(), time.process_time()
         summary = await runner.run()
@@ -164,7 +167,10 @@ def _prepare(stack: Devstack, *, clients: int) -> uuid.UUID:
     with psycopg.connect(stack.database_superuser_url, autocommit=True) as database:
         database.execute("alter system set track_functions = 'all'")
         database.execute("select pg_reload_conf()")
-        database.execute("update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 100000")
+        database.execute(
+            "update public.ai_settings "
+            "set open_jobs_per_user = 1000, daily_jobs_per_user = 100000, drafts_per_minute = 1000"
+        )
         database.execute("vacuum analyze")
         row = database.execute(
             "select owner_id from public.clients where owner_id is not null group by 1 order by count(*) desc limit 1"

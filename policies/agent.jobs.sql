@@ -7,5 +7,8 @@ alter table agent.jobs force row level security;
 
 -- Nobody but its owner holds anything here.
 
+-- After a job became a dead letter.
+CREATE TRIGGER jobs_alert AFTER UPDATE OF state ON agent.jobs FOR EACH ROW WHEN (((new.state = 'failed'::text) AND (old.state <> 'failed'::text))) EXECUTE FUNCTION agent.tg_jobs__alert();
+
 -- Wakes workers for jobs that are due. No payload: whoever may LISTEN learns that there is work and nothing else.
 CREATE TRIGGER jobs_notify_insert AFTER INSERT ON agent.jobs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_jobs__notify();

@@ -11,3 +11,6 @@ create policy ai_interactions_select_owner on public.ai_interactions
   using ((user_id = (select auth.uid())) AND ((select agent.is_agent()) IS NOT TRUE));
 
 grant select on table public.ai_interactions to authenticated;
+
+-- After an attempt was reserved: is a budget used up by 80 % with it?
+CREATE TRIGGER ai_interactions_alert AFTER INSERT ON public.ai_interactions FOR EACH ROW WHEN ((new.reserved_usd > (0)::numeric)) EXECUTE FUNCTION agent.tg_ai_interactions__alert();

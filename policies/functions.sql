@@ -1,5 +1,17 @@
 -- Generated from the catalog by `account-agent policies`; not to be edited. Functions without their bodies: as whom they run, who may call them.
 
+-- An admin has seen to it. The first to say so stays on record.
+create function public.acknowledge_alert(p_alert_id uuid)
+  returns public.ai_alerts language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.acknowledge_alert(uuid) to authenticated;
+
+-- What a frontend shows: {state: available | degraded | down | off, since, reason, resumesAt}, for the user who asks.
+create function public.agent_status()
+  returns jsonb language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.agent_status() to authenticated;
+
 -- A person approves exactly the text whose content_hash they were shown. A mail or note is logged as a note, a task created, a memo kept.
 create function public.approve_draft(p_draft_id uuid, p_content_hash text, p_action text DEFAULT 'save'::text, p_log_activity boolean DEFAULT NULL::boolean, p_create_task boolean DEFAULT false, p_accept_stale boolean DEFAULT false)
   returns public.ai_drafts language plpgsql volatile security invoker
@@ -24,6 +36,12 @@ create function public.complete_draft_job(p_content text, p_subject text DEFAULT
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.complete_draft_job(text,text,jsonb,text,jsonb,text,text,jsonb,jsonb) to authenticated;
 
+-- Workers: all results of a batch are in; those of its jobs that had none are due again. Returns how many.
+create function public.end_batch(p_batch_id uuid)
+  returns integer language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.end_batch(uuid) to agent_worker;
+
 -- Workers: a job did not work out. p_code is one of agent.failure_codes; returns the new state: queued (again), failed or cancelled.
 create function public.fail_job(p_job_token text, p_code text, p_retry_after_seconds integer DEFAULT NULL::integer, p_usage jsonb DEFAULT NULL::jsonb)
   returns text language sql volatile security invoker
@@ -44,6 +62,24 @@ create function public.heartbeat_job(p_job_token text, p_lease_seconds integer D
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.heartbeat_job(text,integer) to agent_worker;
 
+-- An admin sees where AI is off, and why.
+create function public.list_ai_switches()
+  returns TABLE(scope text, subject text, reason text, switched_off_by uuid, switched_off_at timestamp with time zone) language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_ai_switches() to authenticated;
+
+-- An admin sees which model does which work; of several rows that fit, the most specific holds.
+create function public.list_model_routes()
+  returns TABLE(kind text, draft_type text, purpose text, model text, degraded_model text) language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_model_routes() to authenticated;
+
+-- Workers: batches to ask the provider about, each at most every 30 seconds, with the jobs to claim for their results.
+create function public.poll_batches(p_provider text)
+  returns TABLE(batch_id uuid, provider_batch_id text, items jsonb) language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.poll_batches(text) to agent_worker;
+
 -- A person turns a draft down; the reason helps later ones.
 create function public.reject_draft(p_draft_id uuid, p_reason text DEFAULT NULL::text)
   returns public.ai_drafts language sql volatile security invoker
@@ -56,6 +92,60 @@ create function public.request_draft(p_client_id uuid, p_draft_type text, p_purp
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.request_draft(uuid,text,text,text,text,uuid,uuid,uuid,boolean) to authenticated;
 
+-- Workers, before every call of a model: sets aside the most it may cost, or PT429 budget_exhausted. p_usage: of the try before this one.
+create function public.reserve_budget(p_job_token text, p_provider text, p_model text, p_input_tokens bigint, p_output_tokens bigint, p_usage jsonb DEFAULT NULL::jsonb, p_is_batch boolean DEFAULT false)
+  returns TABLE(interaction_id uuid, reserved_usd numeric, is_degraded boolean) language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.reserve_budget(text,text,text,bigint,bigint,jsonb,boolean) to agent_worker;
+
+-- Workers, each minute: sweep closes what was left open; alerts returns those not delivered yet, after noting the ids that were.
+create function public.run_maintenance(p_task text, p_delivered uuid[] DEFAULT NULL::uuid[])
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.run_maintenance(text,uuid[]) to agent_worker;
+
+-- An admin switches AI off or on for the organisation (*), a role, a user or a client; asking and completing are refused while it is off.
+create function public.set_ai_switch(p_scope text, p_subject text, p_is_on boolean, p_reason text DEFAULT NULL::text)
+  returns void language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.set_ai_switch(text,text,boolean,text) to authenticated;
+
+-- An admin sets what a user (p_subject, or everybody without a budget of their own) or all together may spend; null is no limit.
+create function public.set_budget(p_scope text, p_period text, p_limit_usd numeric DEFAULT NULL::numeric, p_limit_tokens bigint DEFAULT NULL::bigint, p_subject uuid DEFAULT NULL::uuid)
+  returns public.ai_budgets language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.set_budget(text,text,numeric,bigint,uuid) to authenticated;
+
+-- An admin says which model does which work ("*" is any), and which one instead while a budget is used up by 80 %.
+create function public.set_model_route(p_kind text, p_draft_type text, p_purpose text, p_model text, p_degraded_model text)
+  returns void language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.set_model_route(text,text,text,text,text) to authenticated;
+
+-- Workers, before the provider is asked: records the custom ids and parks the jobs for a day, their money set aside.
+create function public.start_batch(p_provider text, p_jobs jsonb)
+  returns TABLE(batch_id uuid, job_id uuid, custom_id uuid) language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.start_batch(text,jsonb) to agent_worker;
+
+-- Workers: the id that the provider gave the batch; null if it did not take it, and its jobs are due at once.
+create function public.submit_batch(p_batch_id uuid, p_provider_batch_id text, p_usage jsonb DEFAULT NULL::jsonb)
+  returns void language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.submit_batch(uuid,text,jsonb) to agent_worker;
+
+-- Counts one request of the user who asks and returns how many are left in this minute, or PT429 rate_limited with the seconds to wait.
+create function public.take_request_slot(p_kind text DEFAULT 'context'::text)
+  returns integer language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.take_request_slot(text) to authenticated;
+
+-- Behind acknowledge_alert.
+create function agent.acknowledge_alert_v1(p_alert_id uuid)
+  returns public.ai_alerts language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.acknowledge_alert_v1(uuid) to authenticated;
+
 -- Run by a DBA, for the first key: job tokens and worker keys are signed with this secret of Vault from now on, under this key id.
 create function agent.add_signing_key(p_kid text, p_secret_name text)
   returns void language plpgsql volatile security invoker
@@ -67,6 +157,12 @@ create function agent.add_standby_key(p_kid text, p_secret_name text)
   returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Behind agent_status.
+create function agent.agent_status_v1()
+  returns jsonb language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.agent_status_v1() to authenticated;
 
 -- Called by definer helpers and granted to nobody.
 create function agent.append_audit(p_action text, p_entity text, p_entity_id uuid, p_client_id uuid, p_job_id uuid DEFAULT NULL::uuid, p_details jsonb DEFAULT '{}'::jsonb)
@@ -96,6 +192,18 @@ grant execute on function agent.begin_complete_v1() to authenticated;
 -- One row in the books. Granted to nobody.
 create function agent.book_attempt(p_job agent.jobs, p_provider text, p_model text, p_outcome text, p_usage jsonb)
   returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The four rows of the ledger that carry what a user spends on a day, and their limits; null is no limit. Granted to nobody.
+create function agent.budget_rows(p_user_id uuid, p_day date)
+  returns TABLE(scope text, user_id uuid, period text, starts_on date, limit_usd numeric, limit_tokens bigint) language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The sentence, and when the fullest budget of this user begins anew. Granted to nobody.
+create function agent.budget_sentence(p_user_id uuid, p_sentence text)
+  returns text language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -156,6 +264,12 @@ create function agent.completing_request_id()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.completing_request_id() to authenticated;
 
+-- US dollars to six places at the price of that moment; null without one, 0 where no model was asked. p_input_tokens: those not cached.
+create function agent.cost_usd(p_provider text, p_model text, p_at timestamp with time zone, p_input_tokens bigint, p_cache_write_tokens bigint, p_cache_read_tokens bigint, p_output_tokens bigint, p_is_batch boolean DEFAULT false)
+  returns numeric language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- The host's tables behind the contract views, through any number of views.
 create function agent.crm_base_tables()
   returns SETOF regclass language sql stable security invoker
@@ -181,6 +295,12 @@ create function agent.current_job_user_id()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.current_job_user_id() to authenticated;
 
+-- What a job of this kind and payload is told now. Granted to nobody.
+create function agent.current_prompt(p_kind text, p_payload jsonb)
+  returns public.ai_prompt_versions language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- SHA-256 over canonical JSON: jsonb orders and deduplicates its keys. All arguments are text or jsonb, so it is immutable in truth.
 create function agent.draft_content_hash(p_draft_type text, p_recipient text, p_subject text, p_content text, p_details jsonb)
   returns text language sql immutable security invoker
@@ -193,11 +313,29 @@ create function agent.draft_expiry_days()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.draft_expiry_days() to authenticated;
 
+-- Behind end_batch.
+create function agent.end_batch_v1(p_batch_id uuid)
+  returns integer language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.end_batch_v1(uuid) to agent_worker;
+
 -- Behind fail_job.
 create function agent.fail_job_v1(p_job_token text, p_code text, p_retry_after_seconds integer, p_usage jsonb)
   returns text language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.fail_job_v1(text,text,integer,jsonb) to agent_worker;
+
+-- Why the try before this one failed, if the worker says one of the known codes.
+create function agent.failed_code(p_usage jsonb, p_default text)
+  returns text language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- What a person has to mend first: gaps such as [Your Name], and addresses that are neither a contact's of this client nor their own.
+create function agent.find_unfinished(p_draft public.ai_drafts)
+  returns text[] language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
 
 -- Closes the caller's job on the draft that this transaction wrote.
 create function agent.finish_complete_v1(p_result_id uuid, p_provider text, p_model text, p_usage jsonb)
@@ -218,6 +356,12 @@ create function agent.guard_crm_tables()
   set client_min_messages = warning
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Whether this Markdown has more than paragraphs, lists and emphasis: something to follow, load or render.
+create function agent.has_markup(p_text text)
+  returns boolean language sql immutable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.has_markup(text) to authenticated;
 
 -- Behind heartbeat_job.
 create function agent.heartbeat_job_v1(p_job_token text, p_lease_seconds integer)
@@ -243,6 +387,12 @@ create function agent.is_agent()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.is_agent() to authenticated;
 
+-- Whether a budget that this user spends from is used up by 80 %: then the cheaper model is taken. Granted to nobody.
+create function agent.is_degraded(p_user_id uuid)
+  returns boolean language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Whether it is an ISO 8601 time with its zone, on a day that exists.
 create function agent.is_iso_time(p_text text)
   returns boolean language plpgsql immutable security invoker
@@ -266,6 +416,18 @@ create function agent.jwt_signature(p_signed text, p_kid text)
   returns text language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Behind list_ai_switches.
+create function agent.list_ai_switches_v1()
+  returns SETOF agent.ai_switches language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.list_ai_switches_v1() to authenticated;
+
+-- Behind list_model_routes.
+create function agent.list_model_routes_v1()
+  returns SETOF agent.model_routes language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.list_model_routes_v1() to authenticated;
 
 -- The user's open draft, locked, or PT404, PT409. Granted to nobody.
 create function agent.lock_open_draft(p_draft_id uuid, p_user_id uuid)
@@ -291,9 +453,45 @@ create function agent.next_turn(p_user_id uuid, p_priority smallint)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Counts what the provider is to blame for; any answer of it ends the count. Granted to nobody.
+create function agent.note_outcome(p_provider text, p_outcome text)
+  returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Behind poll_batches.
+create function agent.poll_batches_v1(p_provider text)
+  returns TABLE(batch_id uuid, provider_batch_id text, items jsonb) language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.poll_batches_v1(text) to agent_worker;
+
 -- Run by a DBA: from now on this key signs; what others signed stays good. Promoting the former one again is the way back.
 create function agent.promote_signing_key(p_kid text)
   returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Writes an alert, or counts one more of the same. Only figures, ids and codes go into it. Granted to nobody.
+create function agent.raise_alert(p_kind text, p_key text, p_severity text, p_message text, p_details jsonb)
+  returns void language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- An alert for each budget of this user that is used up by 80 %. Granted to nobody.
+create function agent.raise_budget_alerts(p_user_id uuid, p_day date, p_kind text)
+  returns void language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- PT429 budget_exhausted and when it resumes. Granted to nobody.
+create function agent.raise_budget_exhausted(p_scope text, p_period text, p_starts_on date)
+  returns void language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Alerts on half of at least 10 attempts failing within 15 minutes, and on work that nobody takes. Granted to nobody.
+create function agent.raise_rate_alerts()
+  returns void language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -309,6 +507,24 @@ create function agent.request_draft_v1(p_client_id uuid, p_draft_type text, p_pu
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.request_draft_v1(uuid,text,text,text,text,uuid,uuid,uuid,boolean) to authenticated;
 
+-- The caller's id if they are an admin and a person, or PT401, PT403.
+create function agent.require_admin()
+  returns uuid language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- PT403 ai_off where AI is off for this user or this client. Granted to nobody.
+create function agent.require_ai_on(p_user_id uuid, p_client_id uuid)
+  returns void language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- PT429 budget_exhausted where nothing is left of a budget that this user spends from. Granted to nobody.
+create function agent.require_budget(p_user_id uuid)
+  returns void language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- The caller's id if they are a person with a sign-in that still exists, or PT401, PT403.
 create function agent.require_live_session()
   returns uuid language plpgsql stable security definer
@@ -321,9 +537,33 @@ create function agent.require_person()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.require_person() to authenticated;
 
+-- PT503 provider_unavailable with the seconds to wait while the circuit is open. Granted to nobody.
+create function agent.require_provider(p_provider text)
+  returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- The caller's live worker key, or PT401.
 create function agent.require_worker()
   returns uuid language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Sets aside what one attempt may cost at most, in all four budgets or none: PT429 budget_exhausted. Granted to nobody.
+create function agent.reserve(p_job agent.jobs, p_provider text, p_model text, p_input_tokens bigint, p_output_tokens bigint, p_is_batch boolean, OUT interaction_id uuid, OUT reserved_usd numeric, OUT is_degraded boolean)
+  returns record language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Behind reserve_budget.
+create function agent.reserve_budget_v1(p_job_token text, p_provider text, p_model text, p_input_tokens bigint, p_output_tokens bigint, p_usage jsonb, p_is_batch boolean)
+  returns TABLE(interaction_id uuid, reserved_usd numeric, is_degraded boolean) language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.reserve_budget_v1(text,text,text,bigint,bigint,jsonb,boolean) to agent_worker;
+
+-- When a budget that is used up begins anew. Granted to nobody.
+create function agent.resumes_at(p_period text, p_starts_on date)
+  returns timestamp with time zone language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -336,6 +576,54 @@ create function agent.retire_signing_key(p_kid text)
 -- Run by a DBA. Ends the key with its next request and the tokens of the jobs it holds at once; others take these jobs.
 create function agent.revoke_worker_key(p_jti uuid)
   returns boolean language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The model for a job now, or null where none is set. Granted to nobody.
+create function agent.route_model(p_user_id uuid, p_kind text, p_payload jsonb)
+  returns text language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Behind run_maintenance.
+create function agent.run_maintenance_v1(p_task text, p_delivered uuid[])
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.run_maintenance_v1(text,uuid[]) to agent_worker;
+
+-- Whole seconds until then, at least 1: what Retry-After says.
+create function agent.seconds_until(p_at timestamp with time zone)
+  returns integer language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Behind set_ai_switch.
+create function agent.set_ai_switch_v1(p_scope text, p_subject text, p_is_on boolean, p_reason text)
+  returns void language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.set_ai_switch_v1(text,text,boolean,text) to authenticated;
+
+-- Behind set_budget.
+create function agent.set_budget_v1(p_scope text, p_period text, p_limit_usd numeric, p_limit_tokens bigint, p_subject uuid)
+  returns public.ai_budgets language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.set_budget_v1(text,text,numeric,bigint,uuid) to authenticated;
+
+-- Behind set_model_route.
+create function agent.set_model_route_v1(p_kind text, p_draft_type text, p_purpose text, p_model text, p_degraded_model text)
+  returns void language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.set_model_route_v1(text,text,text,text,text) to authenticated;
+
+-- Ends the running attempt of a job, if one is: its cost from the tokens and the price of its day; without tokens, all that was set aside.
+create function agent.settle(p_job_id uuid, p_outcome text, p_usage jsonb)
+  returns boolean language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Settles at their estimate the attempts that nobody will end any more; returns how many. Granted to nobody.
+create function agent.settle_orphans()
+  returns integer language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -357,9 +645,39 @@ create function agent.signing_kid()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Behind start_batch.
+create function agent.start_batch_v1(p_provider text, p_jobs jsonb)
+  returns TABLE(batch_id uuid, job_id uuid, custom_id uuid) language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.start_batch_v1(text,jsonb) to agent_worker;
+
+-- Behind submit_batch.
+create function agent.submit_batch_v1(p_batch_id uuid, p_provider_batch_id text, p_usage jsonb)
+  returns void language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.submit_batch_v1(uuid,text,jsonb) to agent_worker;
+
+-- Behind take_request_slot.
+create function agent.take_request_slot_v1(p_kind text)
+  returns integer language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.take_request_slot_v1(text) to authenticated;
+
 -- Deferred trigger of public.ai_drafts: at commit the job of the draft's request must be done with this very draft.
 create function agent.tg_ai_drafts__require_completion()
   returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- After an attempt was reserved: is a budget used up by 80 % with it?
+create function agent.tg_ai_interactions__alert()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- BEFORE statement trigger of ai_prompt_versions, for everybody.
+create function agent.tg_ai_prompt_versions__refuse_change()
+  returns trigger language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -381,6 +699,12 @@ create function agent.tg_deals__record_stage()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- After a job became a dead letter.
+create function agent.tg_jobs__alert()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Wakes workers for jobs that are due. No payload: whoever may LISTEN learns that there is work and nothing else.
 create function agent.tg_jobs__notify()
   returns trigger language plpgsql volatile security invoker
@@ -396,6 +720,12 @@ grant execute on function agent.time_zone() to authenticated;
 -- The claims of a token of ours, expired or not, or null. The fence, not the clock, judges a job. Granted to nobody.
 create function agent.verify_jwt(p_token text)
   returns jsonb language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The job that waits longest, if one was due 10 minutes ago and nothing was claimed since. Granted to nobody.
+create function agent.waiting_job()
+  returns TABLE(due_at timestamp with time zone) language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 

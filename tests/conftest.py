@@ -27,6 +27,7 @@ from agent_service._paths import sample_crm_dir
 from agent_service.database import migrate
 from agent_service.devstack.postgres import PostgresServer
 from agent_service.devstack.shim import DefaultPrivileges, apply_shim
+from tests.canaries import find_canaries
 
 if TYPE_CHECKING:
     from agent_service.devstack.stack import Devstack
@@ -57,6 +58,26 @@ def pytest_report_header() -> str:
     chosen = os.environ.get("AGENT_TEST_POSTGRES_BIN", "the wheel's")
     second = "Debian's 15" if DEBIAN_15.is_dir() else "none (Debian's 15 is not installed, its tests are skipped)"
     return f"postgres: {chosen}; second leg: {second}"
+
+
+LEAKS: dict[str, list[str]] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Whatever a test logged or printed: none of it may hold what is planted in the CRM."""
+    if report.passed and (leaked := find_canaries(text for _, text in report.sections)):
+        LEAKS.setdefault(report.nodeid, []).extend(leaked)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for test, leaked in LEAKS.items():
+        terminalreporter.write_line(f"LEAK {test} logged personal data of the CRM: {', '.join(leaked)}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if LEAKS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _chosen_bin() -> Path | None:

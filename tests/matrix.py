@@ -49,6 +49,10 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
         db.execute(
             "insert into public.orders (client_id, order_number, total) values (%s, %s, 10)", (key, f"SO-{client}")
         )
+    alert = world.value(
+        "insert into public.ai_alerts (kind, dedupe_key, severity, message) "
+        "values ('error_rate', 'x', 'critical', 'X') returning id"
+    )
     db.execute("insert into agent.host_settings values ('kept', 'for the test') on conflict do nothing")
     world.request(p_draft_type="note")
     (late,) = world.claim(lease=300)
@@ -74,7 +78,7 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
     deal = world.value("select id from public.deals where client_id = %s", world.clients["Acme"])
     values = {"ada": world.users["ada"], "bob": world.users["bob"], "acme": world.clients["Acme"], "deal": deal,
               "draft": draft["id"], "hash": draft["content_hash"], "request": request["id"], "token": running["token"],
-              "job": running["job_id"], "nobody": nobody}  # fmt: skip
+              "job": running["job_id"], "nobody": nobody, "alert": alert}  # fmt: skip
     return Scene(world, callers, values)
 
 

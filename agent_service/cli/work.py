@@ -11,13 +11,17 @@ from typing import Annotated
 
 import typer
 
+from agent_service.batching import Batching
 from agent_service.errors import ConfigurationError
 from agent_service.jobs import Jobs
 from agent_service.logging import configure_logging, get_logger
 from agent_service.settings import WORKER_FIELDS, Settings, load_settings
 from agent_service.supabase import Supabase
+from agent_service.writing import providers_of
 from workers import draft
+from workers.batch import BatchRunner
 from workers.listener import listen
+from workers.maintenance import maintain, tend
 from workers.runner import Runner, RunnerOptions, Summary
 
 __all__ = ["work"]
@@ -33,6 +37,9 @@ def work(
     once: Annotated[bool, typer.Option("--once", help="Do what is due, then exit (for cron).")] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=200, help="Jobs worked on side by side.")] = 4,
     kinds: Annotated[list[str] | None, typer.Option("--kinds", help="Only these kinds of job; repeatable.")] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Send what can wait in batches: half the price, an answer within a day.")
+    ] = False,
     lease_seconds: Annotated[int, typer.Option(min=10, max=300, help="How long a claim lasts unrenewed.")] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every job, not only trouble.")] = False,
@@ -50,8 +57,10 @@ def work(
         _say(str(error), {"error": str(error)}, as_json=as_json, failed=True)
         raise typer.Exit(EXIT_NO_SERVER) from None
 
+    if batch and not settings.has_model:
+        raise typer.BadParameter("--batch needs a model: set ANTHROPIC_API_KEY.")
     options = RunnerOptions(concurrency=concurrency, lease_seconds=lease_seconds, once=once)
-    summary = asyncio.run(_run(settings, kinds or MAKERS, options))
+    summary = asyncio.run(_run(settings, kinds or MAKERS, options, batch=batch))
     _say(_sentence(summary, once=once), _report(summary), as_json=as_json, failed=summary.fatal is not None)
     if summary.fatal is not None or (once and summary.ended["unsettled"]):
         raise typer.Exit(EXIT_NO_SERVER)
@@ -59,7 +68,7 @@ def work(
         raise typer.Exit(EXIT_FAILED)
 
 
-async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions) -> Summary:
+async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions, *, batch: bool) -> Summary:
     # load_settings(WORKER_FIELDS) has seen to these three.
     assert settings.supabase_url and settings.supabase_publishable_key and settings.agent_worker_key  # noqa: S101, PT018
     connections = 2 * options.concurrency + 2  # each job may be working and in a heartbeat; and the claims
@@ -67,21 +76,29 @@ async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions)
         settings.supabase_url, settings.supabase_publishable_key, max_connections=connections
     ) as supabase:
         jobs = Jobs(supabase, settings.agent_worker_key)
-        handlers = {kind: MAKERS[kind](jobs) for kind in kinds}
-        runner = Runner(jobs, handlers, options)
+        providers = providers_of(settings)
+        handlers = {kind: MAKERS[kind](jobs, providers) for kind in kinds}
+        runner: Runner | BatchRunner = Runner(jobs, handlers, options)
+        if batch and providers.model is not None:
+            runner = BatchRunner(Batching(jobs, providers.model, handlers[draft.KIND]), once=options.once)
         _stop_on_signals(runner)
-        listener = None
-        if settings.agent_listen_url is not None and not options.once:
-            listener = asyncio.create_task(listen(settings.agent_listen_url, runner.wake))
+        beside: list[asyncio.Task[None]] = []
+        if options.once:
+            await tend(jobs, settings.agent_alert_webhook)
+        else:
+            beside.append(asyncio.create_task(maintain(jobs, settings.agent_alert_webhook)))
+            if settings.agent_listen_url is not None:
+                beside.append(asyncio.create_task(listen(settings.agent_listen_url, runner.wake)))
         try:
             return await runner.run()
         finally:
-            if listener is not None:
-                listener.cancel()
-                await asyncio.gather(listener, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await providers.aclose()
 
 
-def _stop_on_signals(runner: Runner) -> None:
+def _stop_on_signals(runner: Runner | BatchRunner) -> None:
     def stop(number: signal.Signals) -> None:
         get_logger().info("worker.signal", signal=number.name)
         runner.stop()
@@ -103,6 +120,7 @@ def _report(summary: Summary) -> dict[str, object]:
 def _sentence(summary: Summary, *, once: bool) -> str:
     words = {
         "done": "written",
+        "sent": "sent in a batch",
         "queued": "to be tried again",
         "returned": "given back",
         "failed": "failed for good",

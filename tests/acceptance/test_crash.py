@@ -15,6 +15,9 @@ def test_killed_workers_lose_nothing_and_write_nothing_twice() -> None:
     assert report.kills == 15
     assert report.reclaimed >= 5, "nobody was killed in the middle of anything: the drill proved nothing"
     assert report.zombie_answers == {"stale_fence": 5}
+    assert (report.unsettled, report.apart) == (0, 0), report
+    assert report.attempts > report.jobs  # those of the killed are on the books as well
+    assert report.looks > 15
 
 
 @pytest.mark.drill

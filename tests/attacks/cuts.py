@@ -54,7 +54,25 @@ CUTS: Cuts = {
             "false",
         ),
         "draft's request": (" and request_id = v_job.request_id", ""),
+        "model": (" and i.provider = p_provider and i.model is not distinct from p_model", ""),
     },
+    "agent.reserve": {
+        "dollars": ("l.spent_usd + l.reserved_usd + reserve.reserved_usd <= b.limit_usd", "true"),
+        "tokens": ("l.spent_tokens + l.reserved_tokens + v_tokens <= b.limit_tokens", "true"),
+    },
+    "agent.require_ai_on": {
+        "organisation": ("('organisation', '*'), ", ""),
+        "user": ("('user', p_user_id::text), ", ""),
+        "client": (", ('client', p_client_id::text)", ""),
+        "role": ("s.scope = 'role' and", "false and"),
+    },
+    "agent.find_unfinished": {
+        "gaps": ("select what from gaps union all", ""),
+        "strangers": (" union all select what from strangers", ""),
+        "client": ("k.client_id = p_draft.client_id and ", ""),
+    },
+    "agent.begin_complete_v1": {"switch": ("perform agent.require_ai_on(v_job.user_id, v_job.client_id);", "")},
+    "agent.take_request_slot_v1": {"limit": ("where cardinality(s.taken_at) < v_limit\n    or", "where true\n    or")},
     "agent.require_worker": {
         "role": ("auth.role() = 'agent_worker' and ", ""),
         "no agent": (" and agent.is_agent() is not true", ""),
@@ -150,6 +168,8 @@ CUTS: Cuts = {
     },
     "agent.request_draft_v1": {
         "person": ("agent.require_person()", "auth.uid()"),
+        "switch": ("perform agent.require_ai_on(v_user_id, p_client_id);", ""),
+        "money": ("perform agent.require_budget(v_user_id);", ""),
         "lock": (" for no key update", ""),
         "same request": ("if found then\n    if v_request.hints", "if false then\n    if v_request.hints"),
         "hints": ("v_request.hints is not distinct from p_hints and ", ""),

@@ -26,11 +26,20 @@ NOT_CONTROLS = {
     "guard agent.add_standby_key: Vault has no secret named %L of at least 32 characters.": "helps a DBA",
     "guard agent.mint_worker_key: p_days is %s; a worker key lives 1 to 730 days.": "helps a DBA",
     "guard crm.set_deal_stage: deal_not_found": "says why; the policies of deals refuse",
+    "trigger public.ai_interactions.ai_interactions_alert": "tells admins",
+    "trigger agent.jobs.jobs_alert": "tells admins",
+    "guard agent.reserve: price_unknown": "says what a DBA has to do; without a price the ledger's columns refuse null",
+    "guard agent.acknowledge_alert_v1: alert_not_found": "says why; the update finds no row",
     "fault public.approve_draft: p_action": "says it more kindly; the next line refuses `send` as well",
     "function agent.check_request": "every role of the API runs it",
     "function agent.check_request_v1": "every role of the API runs it",
     "search_path agent.time_zone": "one column of one row: there is no name in it to take over",
     "search_path agent.draft_expiry_days": "the same",
+    "search_path agent.list_ai_switches_v1": "the same: all rows, in the order of an index",
+    "search_path agent.list_model_routes_v1": "the same",
+    "search_path agent.tg_ai_interactions__alert": "its table is written under the path of other functions alone",
+    "search_path agent.tg_jobs__alert": "the same",
+    "search_path agent.require_admin": "granted to nobody, and first compiled under the path of those that call it",
 }
 OUR_TABLES = f"""
 select n.nspname || '.' || c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
@@ -46,7 +55,9 @@ where n.nspname in ('agent', 'crm') or n.nspname = 'public' and p.proname !~ '^(
 order by 1
 """
 GUARD = re.compile(
-    r"\bif\b(?P<when>(?:(?!\bif\b|\bthen\b).)*)\bthen\s+raise exception(?P<said>(?:(?!;\n).)*);", re.DOTALL
+    r"\b(?:els)?if\b(?P<when>(?:(?!\b(?:els)?if\b|\bthen\b|;).)*)\bthen\s+"
+    r"raise exception(?P<said>(?:(?!;\n).)*);",
+    re.DOTALL,
 )
 FAULTS = re.compile(r"v_faults := array_remove\(array\[(.*?)\], null\);", re.DOTALL)
 

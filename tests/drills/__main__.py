@@ -19,7 +19,7 @@ from rich.table import Table
 
 from agent_service.logging import configure_logging
 from tests.attacks import suite as attacks
-from tests.drills import crash, interleave, rotation
+from tests.drills import budget, crash, injection, interleave, rotation
 
 
 class Report(Protocol):
@@ -32,9 +32,17 @@ class Report(Protocol):
 
 
 DRILLS: dict[str, tuple[Callable[[], Report], Callable[[], Report]]] = {
+    "budget": (
+        lambda: budget.run(budget.Size(reservations=500)),
+        lambda: budget.run(budget.Size(reservations=100, guarded=False)),
+    ),
     "crash": (
         lambda: crash.run(crash.Size(jobs=1000, kills=300, zombies=20)),
         lambda: crash.run(crash.Size(jobs=20, kills=0, zombies=10, fenced=False)),
+    ),
+    "injection": (
+        lambda: injection.run(injection.Size()),
+        lambda: injection.run(injection.Size(payloads=50, checked=False)),
     ),
     "interleave": (
         lambda: interleave.run(interleave.Size(requests=10_000)),

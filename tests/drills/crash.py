@@ -21,6 +21,7 @@ from agent_service.jobs import DraftPayload, Job, Jobs
 from agent_service.llm.offline import OfflineWriter
 from agent_service.llm.protocol import DraftBrief
 from agent_service.supabase import Supabase
+from tests.double import Double, Pace
 from tests.drills import slow_worker
 from tests.drills.figures import count, doubled
 
@@ -30,9 +31,27 @@ SUBJECTS = list(itertools.product(TYPES, ("follow_up", "check_in", "deal_update"
 UNFENCED = (Path(__file__).parent / "unfenced.sql").read_text()
 
 
+APART = """
+select count(*)
+from agent.ledger as l
+cross join lateral (
+  select
+    coalesce(sum(i.cost_usd) filter (where i.settled_at is not null), 0) as spent,
+    coalesce(sum(i.reserved_usd) filter (where i.settled_at is null), 0) as reserved
+  from public.ai_interactions as i
+  where (l.scope = 'organisation' or i.user_id = l.user_id)
+    and date_trunc(l.period, i.spent_on)::date = l.starts_on
+) as a
+where (l.spent_usd, l.reserved_usd) is distinct from (a.spent, a.reserved)
+"""
+
+
 @dataclass(frozen=True)
 class Size:
-    """How large a drill is. zombies: jobs claimed by workers that return only after their lease has ended."""
+    """How large a drill is. zombies: jobs claimed by workers that return only after their lease has ended.
+
+    model: a server that speaks the Messages API writes, and every attempt is paid for; False: the offline writer does.
+    """
 
     jobs: int
     kills: int
@@ -42,11 +61,16 @@ class Size:
     write_seconds: float = 1.5
     drain_seconds: int = 60
     fenced: bool = True
+    model: bool = True
 
 
 @dataclass
 class Report:
-    """What a drill found. lost, doubled, stuck should be 0; seconds is how long it took."""
+    """What a drill found. lost, doubled, stuck should be 0; seconds is how long it took.
+
+    attempts: of a model. unsettled: of those, with money still set aside. apart: looks at the books during and after
+    the drill at which a ledger's row was not the sum of its attempts to the last digit.
+    """
 
     jobs: int = 0
     kills: int = 0
@@ -56,6 +80,11 @@ class Report:
     stuck: int = 0
     reclaimed: int = 0
     zombie_answers: dict[str, int] = field(default_factory=dict)
+    attempts: int = 0
+    unsettled: int = 0
+    looks: int = 0
+    apart: int = 0
+    spent_usd: str = "0"
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
@@ -65,7 +94,7 @@ class Report:
     @property
     def found(self) -> bool:
         """Whether it found what it must not."""
-        return self.lost + self.doubled + self.stuck > 0
+        return self.lost + self.doubled + self.stuck + self.unsettled + self.apart > 0
 
 
 def run(size: Size, *, seed: int = 1) -> Report:
@@ -74,14 +103,23 @@ def run(size: Size, *, seed: int = 1) -> Report:
     with Devstack(None) as stack, psycopg.connect(stack.database_url, autocommit=True) as database:
         if not size.fenced:
             database.execute(UNFENCED)
-        return asyncio.run(_drill(size, stack, database))
+        if not size.model:
+            return asyncio.run(_drill(size, stack, database, None))
+        with Double() as double:
+            double.pace = Pace.lasting(size.write_seconds)
+            return asyncio.run(_drill(size, stack, database, double.url))
 
 
-async def _drill(size: Size, stack: Devstack, database: psycopg.Connection[tuple[object, ...]]) -> Report:
+async def _drill(
+    size: Size, stack: Devstack, database: psycopg.Connection[tuple[object, ...]], model_url: str | None
+) -> Report:
     started = time.monotonic()
     report = Report(jobs=size.jobs)
     env = stack.env()
-    database.execute("update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 10000")
+    database.execute(
+        "update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 10000, drafts_per_minute = 1000"
+    )
+    database.execute("delete from public.ai_budgets")  # what is spent is counted all the same
     async with Supabase(stack.url, SecretStr(stack.publishable_key)) as supabase:
         jobs = Jobs(supabase, SecretStr(env["AGENT_WORKER_KEY"]))
         await asyncio.to_thread(_ask, stack, database, size.jobs)
@@ -89,11 +127,12 @@ async def _drill(size: Size, stack: Devstack, database: psycopg.Connection[tuple
         database.execute("update agent.jobs set max_attempts = 1000")
         claimed = await jobs.claim(["draft"], limit=size.zombies, lease_seconds=size.lease_seconds)
         zombies = [asyncio.create_task(_come_back_late(jobs, job, size, report)) for job in claimed]
-        with _Workers(size, stack.url, stack.publishable_key, env["AGENT_WORKER_KEY"]) as workers:
+        with _Workers(size, stack.url, stack.publishable_key, env["AGENT_WORKER_KEY"], model_url) as workers:
             while report.kills < size.kills:
                 await asyncio.sleep(random.uniform(0.05, 0.6))
                 workers.kill_one()
                 report.kills += 1
+                _look_at_books(database, report)
             await asyncio.gather(*zombies)
             # Nothing is killed any more: all must end within a lease, a poll and the time to write what is left.
             left = count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
@@ -104,6 +143,7 @@ async def _drill(size: Size, stack: Devstack, database: psycopg.Connection[tuple
                 if not report.stuck:
                     break
                 await asyncio.sleep(0.2)
+                _look_at_books(database, report)
     _look(database, report)
     report.seconds = round(time.monotonic() - started, 1)
     return report
@@ -142,6 +182,8 @@ async def _come_back_late(jobs: Jobs, job: Job, size: Size, report: Report) -> N
     payload = DraftPayload.model_validate(job.payload)
     brief = DraftBrief(draft_type=payload.draft_type, purpose=payload.purpose, language="en", context=context)
     text = await OfflineWriter().write(brief)
+    if size.model and job.model:
+        await jobs.reserve(job.token, provider="anthropic", model=job.model, input_tokens=3000, output_tokens=1024)
     # Until another worker has the job; within the 30 s that PostgREST grants past exp, so that only the fence is left.
     await asyncio.sleep(size.lease_seconds + 8)
     try:
@@ -156,12 +198,16 @@ async def _come_back_late(jobs: Jobs, job: Job, size: Size, report: Report) -> N
 class _Workers:
     """A crew that is kept complete: whoever is killed is replaced."""
 
-    def __init__(self, size: Size, url: str, publishable_key: str, worker_key: str) -> None:
+    def __init__(self, size: Size, url: str, publishable_key: str, worker_key: str, model_url: str | None) -> None:
         # A fork server: a fresh interpreter with everything imported, from which a worker starts in milliseconds.
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.drills.slow_worker"])
         self._arguments = (url, publishable_key, worker_key)
-        self._options = {"lease_seconds": size.lease_seconds, "write_seconds": size.write_seconds}
+        self._options = {
+            "lease_seconds": size.lease_seconds,
+            "write_seconds": size.write_seconds,
+            "model_url": model_url,
+        }
         self._count = size.workers
         self._crew: list[ForkServerProcess] = []
 
@@ -191,4 +237,16 @@ def _look(database: psycopg.Connection[tuple[object, ...]], report: Report) -> N
     report.done = count(database, "select count(*) from public.ai_draft_requests where state = 'done'")
     report.lost = report.jobs - count(database, "select count(distinct request_id) from public.ai_drafts")
     report.doubled = doubled(database)
+    _look_at_books(database, report)
+    paid = "from public.ai_interactions where provider not in ('offline', 'none')"
+    report.attempts = count(database, f"select count(*) {paid}")
+    report.unsettled = count(database, f"select count(*) {paid} and settled_at is null")
+    row = database.execute("select sum(spent_usd) from agent.ledger where scope = 'user' and period = 'day'").fetchone()
+    report.spent_usd = str(row[0]) if row else "0"
     report.reclaimed = count(database, "select coalesce(sum(attempts - 1), 0) from agent.jobs")
+
+
+def _look_at_books(database: psycopg.Connection[tuple[object, ...]], report: Report) -> None:
+    """One statement, so one moment: workers are in the middle of everything."""
+    report.looks += 1
+    report.apart += count(database, APART)

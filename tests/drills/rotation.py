@@ -21,7 +21,9 @@ from agent_service.devstack.stack import Devstack
 from agent_service.drafts import draft_handler
 from agent_service.errors import AgentError
 from agent_service.jobs import Heartbeat, Job, Jobs
+from agent_service.llm.offline import OfflineProvider
 from agent_service.supabase import Supabase
+from agent_service.writing import Providers
 from tests.drills.crash import PASSWORD, SUBJECTS
 from tests.drills.figures import count, doubled
 from tests.drills.slow_worker import SlowWriter
@@ -90,7 +92,10 @@ class Report:
 def run(size: Size) -> Report:
     """Run one rotation on a throw-away stack."""
     with Devstack(None) as stack, psycopg.connect(stack.database_url, autocommit=True) as database:
-        database.execute("update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 10000")
+        database.execute(
+            "update public.ai_settings "
+            "set open_jobs_per_user = 1000, daily_jobs_per_user = 10000, drafts_per_minute = 1000"
+        )
         return asyncio.run(_Drill(size, stack, database).run())
 
 
@@ -204,7 +209,7 @@ class _Drill:
         for key in keys:
             jobs = _Watched(self._supabase, key, self)
             writer = SlowWriter(self._size.write_seconds, least=self._size.write_seconds / 2)
-            runner = Runner(jobs, {"draft": draft_handler(jobs, writer)}, options)
+            runner = Runner(jobs, {"draft": draft_handler(jobs, Providers(OfflineProvider(writer)))}, options)
             self._crew[runner] = asyncio.create_task(runner.run())
 
     async def _dismiss(self, crew: list[Runner]) -> None:

@@ -10,10 +10,13 @@ from pydantic import SecretStr
 
 from agent_service.drafts import draft_handler
 from agent_service.jobs import Jobs
-from agent_service.llm.offline import OfflineWriter
+from agent_service.llm.anthropic import AnthropicProvider
+from agent_service.llm.offline import OfflineProvider, OfflineWriter
 from agent_service.llm.protocol import DraftBrief, DraftText
 from agent_service.logging import configure_logging
 from agent_service.supabase import Supabase
+from agent_service.writing import Providers
+from tests.double import KEY
 from workers.runner import Runner, RunnerOptions
 
 POLL_SECONDS = 1.0
@@ -32,14 +35,18 @@ class SlowWriter:
         return await self._writer.write(brief)
 
 
-def run(url: str, publishable_key: str, worker_key: str, *, lease_seconds: int, write_seconds: float) -> None:
-    """Work until killed. The entry point of a process of its own."""
+def run(
+    url: str, publishable_key: str, worker_key: str, *, lease_seconds: int, write_seconds: float, model_url: str | None
+) -> None:
+    """Work until killed, with a model if there is one. The entry point of a process of its own."""
     configure_logging(level=logging.ERROR)
-    asyncio.run(_run(url, publishable_key, worker_key, lease_seconds=lease_seconds, write_seconds=write_seconds))
+    writer = OfflineProvider(SlowWriter(write_seconds))
+    model = AnthropicProvider(SecretStr(KEY), base_url=model_url) if model_url else None
+    asyncio.run(_run(url, publishable_key, worker_key, lease_seconds, Providers(writer, model)))
 
 
-async def _run(url: str, publishable_key: str, worker_key: str, *, lease_seconds: int, write_seconds: float) -> None:
+async def _run(url: str, publishable_key: str, worker_key: str, lease_seconds: int, providers: Providers) -> None:
     async with Supabase(url, SecretStr(publishable_key)) as supabase:
         jobs = Jobs(supabase, SecretStr(worker_key))
         options = RunnerOptions(concurrency=4, lease_seconds=lease_seconds, poll_max=POLL_SECONDS)
-        await Runner(jobs, {"draft": draft_handler(jobs, SlowWriter(write_seconds))}, options).run()
+        await Runner(jobs, {"draft": draft_handler(jobs, providers)}, options).run()

@@ -12,7 +12,9 @@ import pytest
 
 
 def uncapped(world: Any) -> Any:
-    world.conn.execute("update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 10000")
+    world.conn.execute(
+        "update public.ai_settings set open_jobs_per_user = 1000, daily_jobs_per_user = 10000, drafts_per_minute = 1000"
+    )
     return world
 
 

@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-RETRYABLE = ["database_unavailable", "internal_error", "provider_rate_limited", "provider_unavailable"]
-PERMANENT = ["access_lost", "client_not_found", "configuration", "invalid_output", "refused", "too_large"]
+RETRYABLE = [
+    "database_unavailable",
+    "internal_error",
+    "provider_rate_limited",
+    "provider_unavailable",
+    "unusable_output",
+]
+PERMANENT = [
+    "access_lost", "ai_off", "budget_exhausted", "client_not_found", "configuration", "invalid_output", "refused",
+    "too_large",
+]  # fmt: skip
 
 
 @pytest.fixture

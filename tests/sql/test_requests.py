@@ -35,9 +35,13 @@ def test_a_request_is_one_row_and_one_job(world: Any) -> None:
     assert request["user_id"] == job["user_id"] == world.users["ada"]
     assert request["contact_id"] == primary
     assert job["payload"] == {
-        "request_id": str(request["id"]), "draft_type": "email", "purpose": "follow_up", "hints": "Mention the fair.",
-        "language": "de", "contact_id": str(primary), "deal_id": None, "task_id": None,
+        "request_id": str(request["id"]), "draft_type": "email", "purpose": "follow_up", "language": "de",
+        "contact_id": str(primary), "deal_id": None, "task_id": None,
     }  # fmt: skip
+    # The hints stay with the request, which goes with its user; the job does not. A claim hands them out.
+    assert request["hints"] == "Mention the fair."
+    (claimed,) = world.claim()
+    assert claimed["payload"]["hints"] == "Mention the fair."
     assert world.one("select actor, actor_id, entity_id from agent.audit_log where action = 'draft_requested'") == {
         "actor": "user",
         "actor_id": world.users["ada"],

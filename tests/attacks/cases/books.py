@@ -45,6 +45,7 @@ DRAFT_COLUMNS = (
     "prompt_version_id",
     "context_version",
     "grounding",
+    "notice",
     "version",
     "content_hash",
     "supersedes_id",

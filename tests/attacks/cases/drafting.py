@@ -18,6 +18,7 @@ NOT_ITS_TO_SAY = {
     "version": 7,
     "supersedes_id": None,
     "rejected_reason": "x",
+    "notice": "Approved by your bank.",
     "updated_at": "2001-01-01",
 }
 
@@ -276,7 +277,7 @@ ATTACKS = [
                 sql(
                     BEGIN
                     + inserted(s, id=NOBODY, subject="x", recipient="thief@example.com", contact_id=s.acme_contact)
-                    + f"select agent.finish_complete_v1('{NOBODY}', 'x', 'x', null)"
+                    + f"select agent.finish_complete_v1('{NOBODY}', 'offline', 'x', null)"
                 ),
             ),
         ],

@@ -38,7 +38,9 @@ ATTACKS = [
         ],
         INVALID_OUTPUT,
         proves=("fault public.complete_draft_job: *",),
-        given=NO_CHECKS_ON_DRAFTS,
+        given=NO_CHECKS_ON_DRAFTS
+        + "insert into ai_interactions (user_id, job_id, attempt, purpose, provider, outcome, settled_at) "
+        "values (%(owner)s, %(agent_job)s, 1, 'draft.custom', 'Some One', 'running', null)",
     ),
     Attack(
         "complete-usage",
@@ -108,7 +110,7 @@ ATTACKS = [
         "Its job is closed on a draft of another's, on one of its own from before, on none, without beginning.",
         (AGENT,),
         lambda s: [
-            sql(f"{begin}select agent.finish_complete_v1('{draft}', 'x', 'x', null)")
+            sql(f"{begin}select agent.finish_complete_v1('{draft}', 'offline', 'x', null)")
             for begin in ("", BEGIN)
             for draft in (s.bobs_draft, s.draft, NOBODY)
         ],
@@ -124,7 +126,7 @@ ATTACKS = [
         "complete-finish-later",
         "Its job is closed in a later transaction than the one that began.",
         (AGENT,),
-        lambda s: [sql("select agent.finish_complete_v1((select result_id from public.forged), 'x', 'x', null)")],
+        lambda s: [sql("select agent.finish_complete_v1((select result_id from public.forged), 'offline', 'x', null)")],
         STALE,
         hook=False,
         given=UNBOOKED
@@ -146,9 +148,13 @@ ATTACKS = [
             sql(
                 BEGIN
                 + inserted(s, id=NOBODY)
-                + f"select agent.finish_complete_v1('{NOBODY}', 'x', 'x', null) from generate_series(1, 2)"
+                + f"select agent.finish_complete_v1('{NOBODY}', 'offline', 'x', null) from generate_series(1, 2)"
             ),
-            sql(BEGIN + inserted(s, id=NOBODY) + f"select agent.finish_complete_v1('{NOBODY}', 'x', 'x', null);" * 2),
+            sql(
+                BEGIN
+                + inserted(s, id=NOBODY)
+                + f"select agent.finish_complete_v1('{NOBODY}', 'offline', 'x', null);" * 2
+            ),
         ],
         STALE,
         hook=False,
@@ -158,7 +164,7 @@ ATTACKS = [
         "complete-finish-closed",
         "A person, a stale agent and one whose job is done close it.",
         (OWNER, AGENT_AFTER, AGENT_STALE, AGENT_REQUEUED),
-        lambda s: [sql(f"select agent.finish_complete_v1('{s.done_draft}', 'x', 'x', null)")],
+        lambda s: [sql(f"select agent.finish_complete_v1('{s.done_draft}', 'offline', 'x', null)")],
         STALE,
         hook=False,
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.attacks.cases.completing import BEGIN, NOBODY, inserted
 from tests.attacks.cases.keys import FILES
-from tests.attacks.cases.people import AGENT, OWNER, WORKER
+from tests.attacks.cases.people import ADMIN, AGENT, OWNER, WORKER
 from tests.attacks.model import Answer, Attack, Reply, Statement, Who
 from tests.attacks.scene import Scene
 
@@ -73,8 +73,21 @@ def person_calls(s: Scene) -> list[str]:
         f"select agent.request_draft_v1('{s.apex}', 'note', 'follow_up', 'x', 'en', null, null, null, false)",
         f"select agent.approve_draft_v1('{s.done_draft}', '{s.done_draft_hash}')",
         f"select agent.reject_draft_v1('{s.draft}', 'x')",
+        "select agent.agent_status_v1()",
+        "select agent.take_request_slot_v1('context')",
         "update public.deals set stage = 'won'",
         "insert into public.deals (client_id, title) select id, 'x' from public.clients",
+    ]
+
+
+def admin_calls(_: Scene) -> list[str]:
+    return [
+        "select agent.set_ai_switch_v1('role', 'nobody', false, 'x')",
+        "select agent.list_ai_switches_v1()",
+        "select agent.set_model_route_v1('draft', 'note', '*', 'claude-haiku-5-5', 'claude-haiku-5-5')",
+        "select agent.list_model_routes_v1()",
+        "select agent.set_budget_v1('user', 'day', 1, 1, null)",
+        "select agent.acknowledge_alert_v1(null)",
     ]
 
 
@@ -83,14 +96,22 @@ def agent_calls(s: Scene) -> list[str]:
         f"select public.get_client_context('{s.acme}')",
         BEGIN,
         inserted(s, id=NOBODY),
-        f"select agent.finish_complete_v1('{NOBODY}', 'x', 'x', null)",
+        f"select agent.finish_complete_v1('{NOBODY}', 'offline', 'x', null)",
         "set constraints all immediate",
     ]
 
 
 def worker_calls(s: Scene) -> list[str]:
+    beside = s.tokens["agent_beside"]
     return [
+        "select agent.run_maintenance_v1('sweep', null)",
         "select agent.claim_jobs_v1(null, 50, 60, null)",
+        f"select agent.reserve_budget_v1('{beside}', 'anthropic', 'claude-haiku-5-5', 1, 1, null, true)",
+        f"select agent.start_batch_v1('anthropic', jsonb_build_array(jsonb_build_object('token', '{beside}')))",
+        "select agent.submit_batch_v1(id, 'x', null) from agent.batches",
+        f"select agent.submit_batch_v1('{NOBODY}', 'x', null)",
+        "select agent.poll_batches_v1('anthropic')",
+        f"select agent.end_batch_v1('{NOBODY}')",
         f"select agent.heartbeat_job_v1('{s.tokens['agent']}', 60)",
         f"select agent.fail_job_v1('{s.tokens['agent']}', 'refused', null, null)",
     ]
@@ -102,6 +123,7 @@ ATTACKS = [
         for where in PLANTS
         for who, tag, calls in (
             (OWNER, "person", person_calls),
+            (ADMIN, "admin", admin_calls),
             (AGENT, "agent", agent_calls),
             (WORKER, "worker", worker_calls),
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tests.attacks.cases.answers import BY_POLICY, DENIED
 from tests.attacks.cases.completing import NOBODY
 from tests.attacks.cases.drafting import draft
+from tests.attacks.cases.money_values import IMPOSSIBLE_MONEY
 from tests.attacks.cases.people import AGENT, AGENT_AFTER, ANON, COLLEAGUE, OWNER, SERVICE_ROLE, STRANGER, WORKER
-from tests.attacks.model import Attack, Nothing, Rows, one_of, refused, rpc, sql, sql_as_owner
+from tests.attacks.model import Attack, Call, Nothing, Rows, one_of, refused, rpc, sql, sql_as_owner
 
 # The tables of ours by their keys' types.
 KEYS = {
@@ -21,6 +22,19 @@ KEYS = {
     "public.ai_drafts": "uuid",
     "public.ai_interactions": "uuid",
     "public.deal_stage_history": "bigint",
+    "agent.model_prices": "text, text, timestamptz, integer",
+    "agent.model_routes": "text, text, text",
+    "agent.ai_switches": "text, text",
+    "agent.ledger": "text, text, date, uuid",
+    "agent.maintenance_runs": "text",
+    "agent.request_slots": "uuid, text",
+    "agent.providers": "text",
+    "agent.batches": "uuid",
+    "agent.batch_items": "uuid",
+    "public.ai_budgets": "uuid",
+    "public.ai_prompts": "uuid",
+    "public.ai_prompt_versions": "uuid",
+    "public.ai_alerts": "uuid",
 }
 
 OF_DRAFT = "update public.ai_drafts set {} where id = '{{draft}}'"
@@ -59,8 +73,15 @@ IMPOSSIBLE = {
         "where created_by = '{owner}' and status = 'pending'"
     ),
     "ai_interactions_outcome_check": "update public.ai_interactions set outcome = 'Not a code'",
+    **IMPOSSIBLE_MONEY,
     "ai_interactions_tokens_check": "update public.ai_interactions set cost_usd = -1",
 }
+
+
+def _reference(table: str, types: str) -> Call:
+    columns = {f"x{number}": kind for number, kind in enumerate(types.split(", "))}
+    listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return sql(f"create table playground.probe ({listed}, foreign key ({', '.join(columns)}) references {table})")
 
 
 ATTACKS = [
@@ -83,7 +104,7 @@ ATTACKS = [
         "forge-references",
         "A foreign key of one's own to each table of ours, to learn which ids there are.",
         (OWNER, AGENT, WORKER),
-        lambda s: [sql(f"create table playground.probe (x {kind} references {table})") for table, kind in KEYS.items()],
+        lambda s: [_reference(table, types) for table, types in KEYS.items()],
         DENIED,
         hook=False,
         proves=("table * references",),

@@ -89,7 +89,7 @@ ATTACKS = [
             "alter table agent.jobs drop constraint jobs_attempts_check; update agent.jobs set attempts = "
             "max_attempts where id = %(queued_job)s"
         ),
-        changes=frozenset({"agent.jobs", "agent.audit_log", "public.ai_draft_requests"}),
+        changes=frozenset({"agent.jobs", "agent.audit_log", "public.ai_draft_requests", "public.ai_alerts"}),
         proves=("code agent.claim_jobs_v1: attempts",),
     ),
     Attack(

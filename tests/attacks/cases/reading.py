@@ -24,8 +24,26 @@ from tests.attacks.model import Attack, Call, Rows, one_of, refused, rpc, sql
 from tests.attacks.scene import CRM_TABLES, GUARDED, Scene
 
 OTHER_CLIENT = refused("PT403", "agent_refused", "not the client of the job")
-OURS = ("ai_drafts", "ai_draft_requests", "ai_interactions", "ai_settings", "deal_stage_history")
-AGENT_TABLES = ("jobs", "failure_codes", "audit_log", "signing_keys", "worker_keys", "host_settings")
+OURS = (
+    "ai_drafts", "ai_draft_requests", "ai_interactions", "ai_settings", "deal_stage_history", "ai_budgets",
+    "ai_prompts", "ai_prompt_versions", "ai_alerts",
+)  # fmt: skip
+AGENT_TABLES = (
+    "jobs", "failure_codes", "audit_log", "signing_keys", "worker_keys", "host_settings", "model_prices",
+    "model_routes", "ai_switches", "ledger", "maintenance_runs", "request_slots", "providers", "batches", "batch_items",
+)  # fmt: skip
+# A row in each table of ours that has none in the scene.
+FILLED = """
+insert into agent.host_settings values ('x', 'x');
+insert into agent.ai_switches (scope, subject, reason) values ('role', 'x', 'x');
+insert into agent.ledger (scope, user_id, period, starts_on) values ('user', %(owner)s, 'day', '2026-01-01');
+insert into agent.maintenance_runs (task) values ('x');
+insert into agent.request_slots (user_id, kind, taken_at) values (%(owner)s, 'x', array[now()]);
+insert into agent.providers (provider) values ('x');
+insert into agent.batches (provider) values ('x');
+insert into agent.batch_items (custom_id, batch_id, job_id) select id, id, id from agent.batches;
+insert into public.ai_alerts (kind, dedupe_key, severity, message) values ('error_rate', 'x', 'critical', 'x');
+"""
 ALL_OURS = (*(f"agent.{table}" for table in AGENT_TABLES), *(f"public.{table}" for table in OURS))
 NO_POLICY_FOR_AGENTS = "".join(f"drop policy {table}_select_agent on public.{table};" for table in CRM_TABLES)
 # A function that each policy of the host's could call, here run for every row of clients that is looked at.

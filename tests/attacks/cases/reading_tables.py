@@ -16,7 +16,7 @@ from tests.attacks.cases.people import (
     STRANGER,
     WORKER,
 )
-from tests.attacks.cases.reading import ACME, AGENT_TABLES, ALL_OURS, BY_VIEW, OURS, others, own
+from tests.attacks.cases.reading import ACME, AGENT_TABLES, ALL_OURS, BY_VIEW, FILLED, OURS, others, own
 from tests.attacks.model import Attack, Nothing, Rows, one_of, refused, sql
 
 ATTACKS = [
@@ -234,10 +234,7 @@ ATTACKS = [
         lambda s: [sql(f"select string_agg(t::text, ' ') from agent.{table} as t") for table in AGENT_TABLES],
         Nothing(),
         hook=False,
-        given=(
-            "insert into agent.host_settings values ('x', 'x'); grant all on all tables in schema agent to "
-            "authenticated, agent_worker"
-        ),
+        given=(f"{FILLED} grant all on all tables in schema agent to authenticated, agent_worker"),
         proves=tuple(f"rls agent.{table}" for table in AGENT_TABLES),
     ),
     Attack(
@@ -247,7 +244,7 @@ ATTACKS = [
         lambda s: [sql(f"select string_agg(t::text, ' ') from {table} as t") for table in ALL_OURS],
         Nothing(),
         hook=False,
-        given="insert into agent.host_settings values ('x', 'x'); grant create on schema agent, public to anon;"
+        given=f"{FILLED} grant create on schema agent, public to anon;"
         + "".join(f"alter table {table} owner to anon;" for table in ALL_OURS)
         + "alter function public.run_sql(text) security definer; alter function public.run_sql(text) owner to anon",
         proves=("force *",),

@@ -202,7 +202,9 @@ ATTACKS = [
         lambda s: [fail(s.tokens["agent"])],
         Returns(lambda s: "failed"),
         held=lambda s: Held(WORKER, fail(s.tokens["agent"])),
-        changes=frozenset({"agent.jobs", "agent.audit_log", "public.ai_draft_requests", "public.ai_interactions"}),
+        changes=frozenset(
+            {"public.ai_alerts", "agent.jobs", "agent.audit_log", "public.ai_draft_requests", "public.ai_interactions"}
+        ),
         unharmed="select count(*) = 1 from ai_interactions where job_id = %(agent_job)s",
         only="sql: it takes an open transaction beside it",
         proves=("code agent.job_of_token: lock",),
@@ -226,7 +228,9 @@ ATTACKS = [
         Returns(lambda s: "failed"),
         given="update agent.jobs set max_attempts = 1 where id = %(agent_job)s",
         proves=("code agent.fail_job_v1: attempts",),
-        changes=frozenset({"agent.jobs", "agent.audit_log", "public.ai_draft_requests", "public.ai_interactions"}),
+        changes=frozenset(
+            {"public.ai_alerts", "agent.jobs", "agent.audit_log", "public.ai_draft_requests", "public.ai_interactions"}
+        ),
     ),
     Attack(
         "work-failure-code",

@@ -8,7 +8,8 @@ begin
     select o.*, row_number() over () as number from (values
       ('=', 'uuid', 'uuid', 'boolean'), ('=', 'text', 'text', 'boolean'), ('?', 'jsonb', 'text', 'boolean'),
       ('->>', 'jsonb', 'text', 'text'), ('||', 'text', 'text', 'text'), ('=', 'boolean', 'boolean', 'boolean'),
-      ('=', 'bigint', 'bigint', 'boolean'), ('=', 'xid8', 'xid8', 'boolean'), ('?|', 'jsonb', 'text[]', 'boolean')
+      ('=', 'bigint', 'bigint', 'boolean'), ('=', 'xid8', 'xid8', 'boolean'), ('?|', 'jsonb', 'text[]', 'boolean'),
+      ('~', 'text', 'text', 'boolean'), ('<>', 'text', 'text', 'boolean')
     ) as o (symbol, l, r, result)
   loop
     execute pg_catalog.format(

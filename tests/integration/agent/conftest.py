@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from agent_service.jobs import Jobs
 from agent_service.supabase import Supabase
+from tests.canaries import find_canaries, next_canary
 
 PASSWORD = "a long enough password"
 
@@ -20,18 +21,34 @@ class Person:
     id: uuid.UUID
     token: SecretStr
     client_id: uuid.UUID
+    name: str
+    contact_email: str
+
+
+# What outlives a person or is read by those who do not know them. A request and its draft are the person's own.
+KEPT = """
+select to_jsonb(j)::text from agent.jobs as j union all
+select to_jsonb(a)::text from public.ai_alerts as a union all
+select to_jsonb(l)::text from agent.audit_log as l union all
+select to_jsonb(i)::text from public.ai_interactions as i union all
+select to_jsonb(b)::text from agent.batch_items as b
+"""
 
 
 @pytest.fixture
 def sql(stack):
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
         yield connection
+        leaked = find_canaries(row[0] for row in connection.execute(KEPT))
         connection.execute("delete from agent.jobs")
+    assert leaked == []
 
 
 @pytest.fixture
 def new_person(stack, sql):
-    def make(name="Robin Example"):
+    def make(name=None):
+        name = name or f"Robin {next_canary()}"
+        contact_email = f"{next_canary()}@northwind.example"
         email = f"{uuid.uuid4().hex[:10]}@example.com"
         user_id = stack.create_user(email, PASSWORD, full_name=name)
         answer = httpx.post(
@@ -40,26 +57,24 @@ def new_person(stack, sql):
             headers={"apikey": stack.publishable_key},
         )
         client_id = sql.execute(
-            "insert into public.clients (name, company, owner_id) values ('Northwind', 'Northwind Paper Ltd', %s)"
-            " returning id",
-            [user_id],
+            "insert into public.clients (name, company, owner_id) values (%s, %s, %s) returning id",
+            [f"Northwind {next_canary()}", f"Northwind {next_canary()} Ltd", user_id],
         ).fetchone()[0]
         sql.execute(
-            "insert into public.contacts (client_id, name, email, is_primary)"
-            " values (%s, 'Dana Whitfield', 'dana@northwind.example', true)",
-            [client_id],
+            "insert into public.contacts (client_id, name, email, is_primary) values (%s, %s, %s, true)",
+            [client_id, f"Dana {next_canary()}", contact_email],
         )
         sql.execute(
             "insert into public.deals (client_id, owner_id, title, stage, amount, expected_close)"
-            " values (%s, %s, 'Press line renewal', 'proposal', 48250.50, current_date + 30)",
-            [client_id, user_id],
+            " values (%s, %s, %s, 'proposal', 48250.50, current_date + 30)",
+            [client_id, user_id, f"Press line {next_canary()}"],
         )
         sql.execute(
             "insert into public.activities (client_id, type, direction, subject, content, occurred_at)"
-            " values (%s, 'email', 'inbound', 'Questions', 'Hello [Your Name]', now() - interval '3 days')",
-            [client_id],
+            " values (%s, 'email', 'inbound', %s, %s, now() - interval '3 days')",
+            [client_id, f"Questions {next_canary()}", f"Hello [Your Name], call {next_canary()}"],
         )
-        return Person(user_id, SecretStr(answer.json()["access_token"]), client_id)
+        return Person(user_id, SecretStr(answer.json()["access_token"]), client_id, name, contact_email)
 
     return make
 

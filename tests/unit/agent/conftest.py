@@ -26,9 +26,10 @@ from starlette.routing import Route
 
 from agent_service.drafts import draft_handler
 from agent_service.jobs import Jobs
-from agent_service.llm.offline import OfflineWriter
+from agent_service.llm.offline import OfflineProvider
 from agent_service.llm.protocol import DraftText
 from agent_service.supabase import Supabase
+from agent_service.writing import Providers
 from workers.runner import Runner, RunnerOptions
 
 PUBLISHABLE_KEY = "sb_publishable_for_tests"
@@ -269,7 +270,9 @@ def runner_for(fake):
         async with Supabase(fake.url, SecretStr(PUBLISHABLE_KEY)) as supabase:
             jobs = Jobs(supabase, SecretStr(WORKER_KEY))
             settings = {"once": True, "poll_min": 0.02, "poll_max": 0.1} | options
-            yield Runner(jobs, {"draft": draft_handler(jobs, writer or OfflineWriter())}, RunnerOptions(**settings))
+            yield Runner(
+                jobs, {"draft": draft_handler(jobs, Providers(OfflineProvider(writer)))}, RunnerOptions(**settings)
+            )
 
     return make
 

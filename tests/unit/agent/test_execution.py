@@ -11,10 +11,10 @@ from agent_service.errors import (
     InvalidOutputError,
     KeyRefusedError,
     NotFoundError,
+    ProviderRateLimitedError,
+    ProviderUnavailableError,
     ServerFailedError,
     UnexpectedAnswerError,
-    WriterRateLimitedError,
-    WriterUnavailableError,
 )
 from agent_service.failures import fail_code_of
 
@@ -121,7 +121,7 @@ def test_a_refused_completion_closes_the_job_with_the_reason(fake, answer, refus
 
 def test_a_delay_the_provider_asks_for_is_spent_in_the_queue(fake, drain, stub_writer):
     job_id = fake.add_job()
-    error = WriterRateLimitedError()
+    error = ProviderRateLimitedError()
     error.retry_after = 90.0
     started = time.monotonic()
     assert drain(stub_writer(error=error)).ended == {"queued": 1}
@@ -148,7 +148,7 @@ def test_the_jobs_deadline_is_kept(fake, drain, stub_writer):
 def test_used_up_attempts_fail_for_good(fake, drain, stub_writer):
     job_id = fake.add_job()
     fake.jobs[job_id]["attempts"] = 2
-    assert drain(stub_writer(error=WriterUnavailableError())).ended == {"failed": 1}
+    assert drain(stub_writer(error=ProviderUnavailableError())).ended == {"failed": 1}
 
 
 def test_a_payload_this_version_does_not_know_is_a_configuration_fault(fake, drain):
@@ -161,7 +161,7 @@ def test_a_payload_this_version_does_not_know_is_a_configuration_fault(fake, dra
     ("error", "code"),
     [
         (ServerFailedError(), "database_unavailable"),
-        (WriterUnavailableError(), "provider_unavailable"),
+        (ProviderUnavailableError(), "provider_unavailable"),
         (InvalidOutputError(), "invalid_output"),
         (UnexpectedAnswerError(), "configuration"),
         (KeyRefusedError(status=401), "configuration"),
