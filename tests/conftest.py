@@ -27,6 +27,7 @@ from agent_service._paths import sample_crm_dir
 from agent_service.database import migrate
 from agent_service.devstack.postgres import PostgresServer
 from agent_service.devstack.shim import DefaultPrivileges, apply_shim
+from agent_service.llm import anthropic
 from tests.canaries import find_canaries
 
 if TYPE_CHECKING:
@@ -58,6 +59,20 @@ def pytest_report_header() -> str:
     chosen = os.environ.get("AGENT_TEST_POSTGRES_BIN", "the wheel's")
     second = "Debian's 15" if DEBIAN_15.is_dir() else "none (Debian's 15 is not installed, its tests are skipped)"
     return f"postgres: {chosen}; second leg: {second}"
+
+
+# No test spends money: not in this process, and not in one that it starts. Fixture `real_model` lifts it.
+MODEL_SETTINGS = {name: os.environ.pop(name, None) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")}
+anthropic.ALLOW_REAL_REQUESTS = False
+
+
+@pytest.fixture
+def real_model(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
+    """The settings of a real model, for a test that says why it asks one."""
+    if not (MODEL_SETTINGS["ANTHROPIC_API_KEY"] and os.environ.get("AGENT_SMOKE_TEST")):
+        pytest.skip("it costs money: set ANTHROPIC_API_KEY and AGENT_SMOKE_TEST=1 to ask a real model")
+    monkeypatch.setattr(anthropic, "ALLOW_REAL_REQUESTS", True)
+    return MODEL_SETTINGS
 
 
 LEAKS: dict[str, list[str]] = {}

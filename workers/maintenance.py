@@ -36,7 +36,7 @@ async def tend(jobs: Jobs, webhook: SecretStr | None) -> None:
     except AgentError as error:
         log.warning("maintenance.failed", error=error, status=error.status, detail_code=error.detail_code)
     except httpx.HTTPError as error:
-        log.warning("webhook.failed", error=error)
+        log.warning("webhook.failed", error=type(error).__name__)  # its text has the URL, which is a secret
 
 
 async def _post(webhook: SecretStr, alerts: list[dict[str, object]]) -> None:

@@ -13,6 +13,7 @@ import importlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -35,9 +36,12 @@ __all__ = ["AnthropicProvider"]
 M = TypeVar("M", bound=BaseModel)
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0  # between two pieces of an answer
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 NOTHING = dataclasses.asdict(Usage())
 # Shorter prompts are not cached, whatever is asked: tokens by the family in the model's name.
 CACHED_FROM = {"haiku": 4096, "sonnet": 1024, "opus": 4096}
+# Tests set this to False, so that none of them can spend money by mistake: then only loopback is asked.
+ALLOW_REAL_REQUESTS = True
 SPEND_LIMIT = "enforced_spend_limit_reached"
 TOO_LONG = ("prompt is too long", "context window", "request_too_large")
 
@@ -62,6 +66,8 @@ class AnthropicProvider:
     async def _client(self) -> Any:  # noqa: ANN401 - the SDK's client, imported late
         async with self._making:
             if self._made is None:
+                if not ALLOW_REAL_REQUESTS and urlsplit(self._base_url or "").hostname not in LOOPBACK:
+                    raise ProviderConfigurationError("No real model is asked here: ALLOW_REAL_REQUESTS is False.")
                 sdk = await asyncio.to_thread(importlib.import_module, "anthropic")
                 self._made = sdk.AsyncAnthropic(
                     api_key=self._key.get_secret_value(),

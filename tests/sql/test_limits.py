@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+
 def slot(world: Any, who: str = "ada", kind: str | None = "context") -> int:
     (row,) = world.person(who).rpc("take_request_slot", p_kind=kind)
     return int(row["take_request_slot"])
