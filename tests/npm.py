@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,9 +20,12 @@ def install(folder: Path) -> str:
     if node is None or npm is None:
         pytest.skip("node and npm are not installed (apt-get install nodejs npm)")
     lock, stamp = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
-    if stamp.is_file() and stamp.stat().st_mtime >= lock.stat().st_mtime:
-        return node
-    installed = subprocess.run([npm, "ci"], cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    with lock.open() as held:
+        # npm writes the stamp before the last file: another test process waits until it has ended.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stamp.is_file() and stamp.stat().st_mtime >= lock.stat().st_mtime:
+            return node
+        installed = subprocess.run([npm, "ci"], cwd=folder, capture_output=True, text=True, timeout=100, check=False)
     if installed.returncode != 0:
         if any(code in installed.stderr for code in _UNREACHABLE):
             pytest.skip("npm ci could not reach its registry")

@@ -205,7 +205,10 @@ class _Gateway:
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
         self.port = int(listener.getsockname()[1])
         self._listener = listener
-        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=3)
+        # Clients close an idle connection after 5 s. A server that does so at the same moment resets a request on its way.
+        config = uvicorn.Config(
+            app, log_level="warning", lifespan="on", timeout_graceful_shutdown=3, timeout_keep_alive=75
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="gateway", daemon=True)
 
