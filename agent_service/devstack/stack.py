@@ -205,7 +205,7 @@ class _Gateway:
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
         self.port = int(listener.getsockname()[1])
         self._listener = listener
-        # Clients close an idle connection after 5 s. A server that does so at the same moment resets a request on its way.
+        # Clients close an idle connection after 5 s; a server that does so at that moment resets a request on its way.
         config = uvicorn.Config(
             app, log_level="warning", lifespan="on", timeout_graceful_shutdown=3, timeout_keep_alive=75
         )
