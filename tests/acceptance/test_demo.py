@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.double import KEY, Double
+
 EXPORT = Path(os.environ.get("CRM_EXPORT", Path(__file__).parents[3] / "shared" / "data" / "crm_sales"))
 
 
-def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "agent_service.cli", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "140"})
+    env = {**os.environ, "COLUMNS": "140", **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 def held(done: subprocess.CompletedProcess[str]) -> None:
@@ -34,7 +37,25 @@ def held(done: subprocess.CompletedProcess[str]) -> None:
 
 
 def test_the_demo_on_the_sample_crm() -> None:
-    held(demo())
+    done = demo()
+    held(done)
+    assert "No model is set up, so the offline templates write." in done.stdout
+    assert "✓ all of them were written by offline" in done.stdout
+    assert "$0.000000" in done.stdout
+
+
+def test_the_demo_with_a_model() -> None:
+    with Double() as double:
+        done = demo(ANTHROPIC_BASE_URL=double.url, ANTHROPIC_API_KEY=KEY)
+        asked = len(double.requests)
+    held(done)
+    assert "✓ all of them were written by anthropic" in done.stdout
+    assert "claude-sonnet-5-5" in done.stdout
+    assert "% of" in done.stdout, "how much of it is grounded"
+    cost = re.search(r"3 attempts, [\d,]+ tokens, \$(\d\.\d{6})", done.stdout)
+    assert cost
+    assert float(cost[1]) > 0
+    assert asked == 4  # the fourth is the one that the agent is caught with
 
 
 @pytest.mark.skipif(not EXPORT.is_dir(), reason="no CRM export beside the project (CRM_EXPORT names another folder)")
