@@ -30,7 +30,7 @@ _CODES: tuple[tuple[type[BaseException], FailCode], ...] = (
     (ProviderRateLimitedError, "provider_rate_limited"),
     (ProviderUnavailableError, "provider_unavailable"),
     (AnswerUnusableError, "unusable_output"),
-    (ProviderConfigurationError, "configuration"),
+    (ProviderConfigurationError, "provider_refused"),
     (AnswerRefusedError, "refused"),
     (PromptTooLargeError, "too_large"),
     (RetryableError, "database_unavailable"),

@@ -34,6 +34,7 @@ T = TypeVar("T")
 FailCode = Literal[
     "provider_unavailable",
     "provider_rate_limited",
+    "provider_refused",
     "unusable_output",
     "database_unavailable",
     "internal_error",

@@ -10,6 +10,7 @@ RETRYABLE = [
     "database_unavailable",
     "internal_error",
     "provider_rate_limited",
+    "provider_refused",
     "provider_unavailable",
     "unusable_output",
 ]
@@ -39,13 +40,13 @@ def delay(world: Any) -> int:
 def test_the_delay_doubles_until_the_attempts_are_used_up(world: Any, job: dict[str, Any]) -> None:
     delays = []
     for _ in range(4):
-        assert fail(world, job, "provider_unavailable") == "queued"
+        assert fail(world, job, "internal_error") == "queued"
         delays.append(delay(world))
         assert world.claim() == []
         world.conn.execute("update agent.jobs set due_at = now()")
         (job,) = world.claim()
     assert delays == [15, 30, 60, 120]
-    assert fail(world, job, "provider_unavailable") == "failed"
+    assert fail(world, job, "internal_error") == "failed"
     assert world.one("select state, failure_code from agent.jobs") == {
         "state": "failed",
         "failure_code": "attempts_exhausted",
@@ -53,7 +54,21 @@ def test_the_delay_doubles_until_the_attempts_are_used_up(world: Any, job: dict[
     told = world.one("select state, error from public.ai_draft_requests")
     assert told == {"state": "failed", "error": "This could not be written after several attempts. You can ask again."}
     booked = world.conn.execute("select attempt, outcome from public.ai_interactions order by attempt").fetchall()
-    assert booked == [(attempt, "provider_unavailable") for attempt in range(1, 6)]
+    assert booked == [(attempt, "internal_error") for attempt in range(1, 6)]
+
+
+def test_a_job_waits_for_a_provider_that_turns_it_away(world: Any, job: dict[str, Any]) -> None:
+    """Nothing was set aside: it cost nothing, and costs the job none of its attempts, for a day."""
+    delays = []
+    for _ in range(8):
+        assert fail(world, job, "provider_unavailable") == "queued"
+        delays.append(delay(world))
+        world.conn.execute("update agent.jobs set due_at = now()")
+        (job,) = world.claim()
+    assert delays == [15, 30, 60, 120, 240, 480, 600, 600]
+    assert world.value("select attempts from agent.jobs") == 1
+    world.conn.execute("update agent.jobs set created_at = now() - interval '25 hours', max_attempts = 1")
+    assert fail(world, job, "provider_unavailable") == "failed"
 
 
 def test_the_delay_ends_at_ten_minutes(world: Any, job: dict[str, Any]) -> None:

@@ -142,9 +142,10 @@ def test_a_result_that_can_be_no_draft_ends_as_one_that_came_at_once(rounds, sql
 
     ended, drafts = rounds(step)
     assert len(drafts) == len(TYPES) - 1
-    assert ended["failed"] == 1
-    failed = sql.execute("select state, error from public.ai_draft_requests where state = 'failed'").fetchall()
-    assert len(failed) == 1
+    assert ended["queued"] == 1
+    assert sql.execute("select state, failure_code from agent.jobs where state <> 'done'").fetchall() == [
+        ("queued", "provider_refused")
+    ]
 
 
 def test_a_worker_that_dies_before_it_learns_the_batchs_id_loses_nothing(rounds, sql, person, double):

@@ -67,21 +67,21 @@ class Ending:
 AWAY = Ending("provider_unavailable", "queued", TRIES, "estimate")
 TURNED_AWAY = Ending("provider_unavailable", "queued", TRIES, "none")
 UNUSABLE = Ending("unusable_output", "queued", TRIES, "told")
-SET_UP_WRONG = Ending("configuration", "failed", 1, "none")
+NOT_ACCEPTED = Ending("provider_refused", "queued", 1, "none")
 
 FAULTS = {
     "429, Retry-After 1": (RateLimited(retry_after=1), Ending("provider_rate_limited", "queued", TRIES, "none")),
     "429, Retry-After 120": (RateLimited(retry_after=120), Ending("provider_rate_limited", "queued", 1, "none")),
-    "spend limit": (SpendLimitReached(), SET_UP_WRONG),
-    "own spend limit": (OwnSpendLimitReached(), SET_UP_WRONG),
+    "spend limit": (SpendLimitReached(), NOT_ACCEPTED),
+    "own spend limit": (OwnSpendLimitReached(), NOT_ACCEPTED),
     "529": (Overloaded(), TURNED_AWAY),
     "500": (ServerError(), AWAY),
-    "400": (InvalidRequest(), SET_UP_WRONG),
+    "400": (InvalidRequest(), NOT_ACCEPTED),
     "400, prompt too long": (PromptTooLong(), Ending("too_large", "failed", 1, "none")),
-    "401": (Unauthenticated(), SET_UP_WRONG),
-    "402": (PaymentRequired(), SET_UP_WRONG),
-    "403": (Forbidden(), SET_UP_WRONG),
-    "404": (NotFound(), SET_UP_WRONG),
+    "401": (Unauthenticated(), NOT_ACCEPTED),
+    "402": (PaymentRequired(), NOT_ACCEPTED),
+    "403": (Forbidden(), NOT_ACCEPTED),
+    "404": (NotFound(), NOT_ACCEPTED),
     "413": (TooLarge(), Ending("too_large", "failed", 1, "none")),
     "connection closed": (ConnectionClosed(), AWAY),
     "connection reset": (ConnectionReset(), AWAY),
@@ -174,11 +174,13 @@ def test_a_background_job_waits_or_ends_with_its_reason(attempt, double, person,
     assert [row["outcome"] for row in rows] == [ending.code]
     assert len(double.requests) == 1
     check_money(sql, person, rows, ending.money)
-    wait = sql.execute("select extract(epoch from due_at - now()), attempts from agent.jobs").fetchone()
+    wait, counted = sql.execute("select extract(epoch from due_at - now()), attempts from agent.jobs").fetchone()
+    # What is known to have cost nothing is the provider's trouble, and costs the job none of its attempts.
+    assert counted == (0 if ending.money == "none" and ending.state == "queued" else 1)
     if name == "429, Retry-After 120":
-        assert 110 < wait[0] <= 120
+        assert 110 < wait <= 120
     elif ending.state == "queued":
-        assert 0 < wait[0] <= 20
+        assert 0 < wait <= 20
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -222,6 +224,29 @@ def test_nobody_listening_costs_nothing(attempt, double, person, sql, interactiv
         outcome, _, _ = attempt(interactive=interactive)
     assert outcome.state == ("done" if interactive else "queued")
     check_money(sql, person, attempts_of(sql, person), "none")
+
+
+def test_a_job_waits_for_a_provider_for_a_day(attempt, double, person, sql):
+    """However often it is turned away, which costs nothing; then it is the dead letter."""
+    double.script.rule(Unauthenticated())
+    sql.execute("alter table agent.jobs alter column max_attempts set default 1")
+    try:
+        outcome, request, _ = attempt(interactive=False)
+        assert (outcome.state, outcome.code) == ("queued", "provider_refused")
+        assert request["error"].endswith("It will be tried again.")
+        assert sql.execute("select count from public.ai_alerts where kind = 'provider_refused'").fetchone()
+        for _ in range(3):
+            sql.execute("delete from agent.providers")
+            outcome, request, _ = attempt(interactive=False)
+            assert outcome.state == "queued"
+        waits = sql.execute("select extract(epoch from due_at - now()) from agent.jobs").fetchone()[0]
+        assert 100 < waits <= 120, "15 s, doubled three times"
+        sql.execute("update agent.jobs set created_at = now() - interval '25 hours'")
+        sql.execute("delete from agent.providers")
+        outcome, request, _ = attempt(interactive=False)
+        assert (outcome.state, request["state"]) == ("failed", "failed")
+    finally:
+        sql.execute("alter table agent.jobs alter column max_attempts set default 5")
 
 
 def test_a_fault_that_passes_is_tried_again_while_a_person_waits(attempt, double, person, sql):
