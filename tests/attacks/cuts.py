@@ -123,7 +123,9 @@ CUTS: Cuts = {
         "live key": ("perform agent.require_worker();", ""),
         "not its to say": (" and code <> 'attempts_exhausted';", ";"),
         "running": ("if v_job.state <> 'running' then", "if false then"),
-        "attempts": (" or v_job.attempts < v_job.max_attempts)", " or true)"),
+        "attempts": (" or v_job.attempts < v_job.max_attempts or (", " or true or ("),
+        "a day": (" and v_job.created_at > now() - interval '1 day'", ""),
+        "only the provider": (" and p_code like 'provider\\_%'", ""),
     },
     "agent.is_usage": {"counts": (" and u.value::text !~ '^(\\d{1,9}|null)$'", " and false")},
     "agent.check_request_v1": {

@@ -116,7 +116,7 @@ ATTACKS = [
         (OWNER,),
         lambda s: [ask(s.apex)],
         RATE_LIMITED,
-        given="update ai_settings set drafts_per_minute = 1",
+        given="update ai_settings set drafts_per_minute = 1; update ai_draft_requests set created_at = now()",
         proves=("guard agent.request_draft_v1: rate_limited",),
     ),
     Attack(

@@ -227,7 +227,19 @@ ATTACKS = [
         lambda s: [fail(s.tokens["agent"], "internal_error")],
         Returns(lambda s: "failed"),
         given="update agent.jobs set max_attempts = 1 where id = %(agent_job)s",
-        proves=("code agent.fail_job_v1: attempts",),
+        proves=("code agent.fail_job_v1: attempts", "code agent.fail_job_v1: only the provider"),
+        changes=frozenset(
+            {"public.ai_alerts", "agent.jobs", "agent.audit_log", "public.ai_draft_requests", "public.ai_interactions"}
+        ),
+    ),
+    Attack(
+        "work-waiting-for-ever",
+        "A job has waited for its provider for more than a day: it is over.",
+        (WORKER,),
+        lambda s: [fail(s.tokens["agent"], "provider_unavailable")],
+        Returns(lambda s: "failed"),
+        given="update agent.jobs set max_attempts = 1, created_at = now() - interval '2 days' where id = %(agent_job)s",
+        proves=("code agent.fail_job_v1: a day",),
         changes=frozenset(
             {"public.ai_alerts", "agent.jobs", "agent.audit_log", "public.ai_draft_requests", "public.ai_interactions"}
         ),
