@@ -28,6 +28,7 @@ NOT_CONTROLS = {
     "guard crm.set_deal_stage: deal_not_found": "says why; the policies of deals refuse",
     "trigger public.ai_interactions.ai_interactions_alert": "tells admins",
     "trigger agent.jobs.jobs_alert": "tells admins",
+    "trigger public.ai_draft_requests.ai_draft_requests_alert": "tells admins",
     "guard agent.reserve: price_unknown": "says what a DBA has to do; without a price the ledger's columns refuse null",
     "guard agent.acknowledge_alert_v1: alert_not_found": "says why; the update finds no row",
     "fault public.approve_draft: p_action": "says it more kindly; the next line refuses `send` as well",

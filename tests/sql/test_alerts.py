@@ -129,6 +129,25 @@ def test_work_that_nobody_takes_is_told(world: Any, minutes: int, claimed_before
     assert len(alerts(world, "silent_worker")) == told
 
 
+def test_where_no_worker_runs_who_asks_tells(world: Any) -> None:
+    """Nobody sweeps then: the next request raises the alert, and the status says it."""
+    world.request()
+    assert status(world)["state"] == "available"
+    world.conn.execute("update agent.jobs set due_at = now() - interval '11 minutes'")
+    assert alerts(world, "silent_worker") == []
+    world.request(p_draft_type="note")
+    assert len(alerts(world, "silent_worker")) == 1
+    told = status(world)
+    assert (told["state"], told["reason"]) == ("down", "Nobody is writing at the moment: no worker answers.")
+    world.claim()
+    assert status(world)["state"] == "available"
+
+
+def status(world: Any) -> dict[str, Any]:
+    (row,) = world.person("ada").rpc("agent_status")
+    return dict(row["agent_status"])
+
+
 def test_alerts_are_handed_out_until_they_are_said_to_be_delivered(world: Any) -> None:
     attempts(world, 0, 10)
     sweep(world)
