@@ -91,7 +91,11 @@ class AnthropicProvider:
         raise ProviderUnavailableError
 
     async def structured(self, prompt: Prompt, output: type[M], *, deadline: float) -> tuple[M, Completion]:
-        """Return the answer as `output`."""
+        """Return the answer as `output`, held to the prompt's schema, or to that of the model itself if it has none."""
+        if prompt.schema is None:
+            await self._client()  # the SDK, off the event loop
+            schema = importlib.import_module("anthropic").transform_schema(output)
+            prompt = dataclasses.replace(prompt, schema=schema)
         completion = await self.complete(prompt, deadline=deadline)
         return structured_output(completion, output), completion
 

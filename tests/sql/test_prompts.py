@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from agent_service.llm.protocol import DraftOutput, TaskDetails
+
 TYPES, PURPOSES = (
     ("email", "note", "task", "memo"),
     ("follow_up", "check_in", "deal_update", "task_reminder", "custom"),
@@ -61,3 +63,18 @@ def test_prompts_hold_nothing_of_a_client_and_no_placeholder_to_fill(db: Any) ->
     for (text,) in rows:
         assert "{" not in text
         assert "http" not in text
+
+
+def test_the_schemas_of_drafts_are_what_the_code_reads(world: Any) -> None:
+    """A version's schema is data, so that an attempt names what its model was held to; the two must not drift apart."""
+    schemas = world.conn.execute(
+        "select v.output_schema from public.ai_prompts as p join public.ai_prompt_versions as v"
+        " on v.id = p.current_version_id where p.key like 'draft.%'"
+    ).fetchall()
+    assert len(schemas) == 20
+    for (schema,) in schemas:
+        assert set(schema["properties"]) == set(DraftOutput.model_fields)
+        assert set(schema["required"]) == {
+            name for name, field in DraftOutput.model_fields.items() if field.is_required()
+        }
+        assert set(schema["properties"]["details"]["properties"]) == set(TaskDetails.model_fields)

@@ -75,6 +75,15 @@ def test_an_answer_as_what_was_asked_for(double):
     assert (output.subject, output.content) == (ANSWER["subject"], ANSWER["content"])
 
 
+def test_without_a_schema_the_models_own_is_sent(double):
+    asked = prompt(schema=None)
+    output, _ = ask(lambda provider: provider.structured(asked, DraftOutput, deadline=5), double)
+    assert output.content == ANSWER["content"]
+    schema = double.requests[-1].body["output_config"]["format"]["schema"]
+    assert set(schema["properties"]) == set(DraftOutput.model_fields)
+    assert schema["additionalProperties"] is False
+
+
 def test_an_answer_that_is_something_else_says_what_it_cost_and_not_what_it_was(double):
     class Other(BaseModel):
         number: int
