@@ -43,7 +43,7 @@ async def handle_draft(
     usage = dict(written.usage)
     if usage.get("latency_ms") is None:
         usage["latency_ms"] = round((time.monotonic() - started) * 1000)
-    return await lease.call(lambda token: jobs.complete_draft(token, written.text, snapshot=snapshot, usage=usage))
+    return await lease.hand_in(lambda token: jobs.complete_draft(token, written.text, snapshot=snapshot, usage=usage))
 
 
 async def brief_of(job: Job, lease: Lease, jobs: Jobs) -> tuple[DraftBrief, ToldPrompt | None, dict[str, Any]]:

@@ -16,7 +16,7 @@ from uuid import UUID
 from agent_service.errors import AgentError, ProviderError, ProviderRefusedError, RetryableError, StaleFenceError
 from agent_service.failures import fail_code_of
 from agent_service.jobs import FailCode, Job, Jobs
-from agent_service.lease import Lease
+from agent_service.lease import Lease, Turn
 from agent_service.logging import get_logger
 
 __all__ = ["Execution", "Handler", "Outcome", "OutcomeState"]
@@ -39,11 +39,18 @@ class Outcome:
 class Execution:
     """One job, one handler, one lease. `run` once; `give_back` at any time returns the job to the queue."""
 
-    def __init__(
-        self, job: Job, handler: Handler, *, jobs: Jobs, lease_seconds: int, claimed_at: float | None = None
+    def __init__(  # noqa: PLR0913 - of which two have defaults
+        self,
+        job: Job,
+        handler: Handler,
+        *,
+        jobs: Jobs,
+        lease_seconds: int,
+        claimed_at: float | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self.job = job
-        self.lease = Lease(job, jobs, lease_seconds=lease_seconds, claimed_at=claimed_at)
+        self.lease = Lease(job, jobs, lease_seconds=lease_seconds, claimed_at=claimed_at, turn=turn)
         self._jobs = jobs
         self._handler = handler
         self._work: asyncio.Task[UUID] | None = None
@@ -100,8 +107,12 @@ class Execution:
             return await self._fail(fail_code_of(error), error)
 
     async def _within_deadline(self) -> UUID:
-        async with asyncio.timeout(self.job.limits.deadline_seconds):
-            return await self._handler(self.job, self.lease)
+        await self.lease.turn.take()
+        try:
+            async with asyncio.timeout(self.job.limits.deadline_seconds):
+                return await self._handler(self.job, self.lease)
+        finally:
+            self.lease.turn.leave()
 
     async def _fail(self, code: FailCode, error: Exception | None) -> Outcome:
         retry_after = error.retry_after if isinstance(error, RetryableError) else None

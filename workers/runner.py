@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from agent_service.errors import AgentError, RetryableError
 from agent_service.execution import Execution, Handler, Outcome
 from agent_service.jobs import Job, Jobs
+from agent_service.lease import Turn, Turns
 from agent_service.logging import get_logger
 
 __all__ = ["Runner", "RunnerOptions", "Summary"]
 
 MAX_CLAIM = 50  # the server's own bound
+MOST_TURNS = 4  # jobs worked on at a time before their model is asked, and as many after
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +71,7 @@ class Runner:
         self.options = options or RunnerOptions()
         self._jobs = jobs
         self._handlers = handlers
+        self._turns = Turns(MOST_TURNS)
         self._held: dict[asyncio.Task[Outcome], Execution] = {}
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -169,6 +172,7 @@ class Runner:
             jobs=self._jobs,
             lease_seconds=self.options.lease_seconds,
             claimed_at=claimed_at,
+            turn=Turn(self._turns),
         )
         self._log.info("job.claimed", job_id=str(job.id), kind=job.kind, attempt=job.attempt)
         self._held[asyncio.create_task(execution.run())] = execution

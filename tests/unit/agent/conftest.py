@@ -54,7 +54,8 @@ def problem(status, detail_code=None, *, code=None, message="No.", headers=None)
 class FakeSupabase:
     """Jobs in memory, fenced as the real ones are. `faults[name]` is a list of answers given before the real one.
 
-    A fault is a Response, a number (seconds to wait first), or "lost": do it, but answer 502.
+    A fault is a Response, a number (seconds to wait first), "lost": do it, but answer 502, or "late": do it, but answer
+    after 0.8 s.
     """
 
     def __init__(self):
@@ -127,6 +128,8 @@ class FakeSupabase:
             await asyncio.sleep(fault)
         with self.lock:
             answer = getattr(self, f"_{name}")(params, request.headers["authorization"].removeprefix("Bearer "))
+        if fault == "late":
+            await asyncio.sleep(0.8)
         return problem(502) if fault == "lost" else answer
 
     def _token(self, job_id):

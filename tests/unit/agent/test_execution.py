@@ -58,6 +58,13 @@ def test_a_stale_fence_drops_the_job_and_writes_nothing(fake, answer, drain):
     assert "fail_job" not in fake.names()
 
 
+def test_a_heartbeat_that_its_jobs_completion_overtook_ends_nothing(fake, drain):
+    fake.add_job()
+    fake.faults["complete_draft_job"] = ["late"]
+    assert drain(lease_seconds=1).ended == {"done": 1}
+    assert "heartbeat_job" in fake.names()
+
+
 def test_a_job_taken_by_another_worker_is_cancelled_at_the_next_heartbeat(fake, runner_for, stub_writer):
     job_id = fake.add_job()
     writer = stub_writer(seconds=30)

@@ -2,8 +2,13 @@
 
 import asyncio
 import time
+import uuid
+from collections import Counter
+from contextlib import contextmanager
 
 import pytest
+
+from workers.runner import MOST_TURNS
 
 
 def test_a_queue_is_drained_and_the_drafts_are_written(fake, context_json, drain):
@@ -33,6 +38,44 @@ def test_no_more_jobs_are_held_than_there_is_room_for(fake, drain, stub_writer):
     assert drain(writer, concurrency=3).ended == {"done": 7}
     assert writer.most == 3
     assert all(params["p_limit"] <= 3 for name, params, _ in fake.calls if name == "claim_jobs")
+
+
+def test_few_jobs_are_prepared_or_finished_at_a_time_while_all_others_wait_for_their_model(fake, runner_for):
+    doing, most = Counter(), Counter()
+    together = 3 * MOST_TURNS
+    for _ in range(together):
+        fake.add_job()
+
+    @contextmanager
+    def counted(step):
+        doing[step] += 1
+        most[step] = max(most[step], doing[step])
+        yield
+        doing[step] -= 1
+
+    async def run():
+        all_ask = asyncio.Event()
+
+        async def model():
+            with counted("model"):
+                if doing["model"] == together:
+                    all_ask.set()
+                await all_ask.wait()
+
+        async def handle(_job, lease):
+            with counted("before"):
+                await asyncio.sleep(0.01)
+            await lease.within(model())
+            with counted("after"):
+                await asyncio.sleep(0.01)
+            return uuid.uuid4()
+
+        async with runner_for(concurrency=together) as runner:
+            runner._handlers = {"draft": handle}
+            return await runner.run()
+
+    assert asyncio.run(run()).ended == {"done": together}
+    assert most == {"before": MOST_TURNS, "model": together, "after": MOST_TURNS}
 
 
 def test_once_gives_up_on_a_server_that_is_not_there(fake, drain):
