@@ -37,6 +37,10 @@ M = TypeVar("M", bound=BaseModel)
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0  # between two pieces of an answer
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# Idle connections are dropped before the other end does it: gateways on uvicorn or Node close theirs after 5 s, and a
+# request that meets this is lost, at a cost that nobody told us.
+IDLE_SECONDS = 3.0
+MOST_CONNECTIONS = 1000
 NOTHING = dataclasses.asdict(Usage())
 # Shorter prompts are not cached, whatever is asked: tokens by the family in the model's name.
 CACHED_FROM = {"haiku": 4096, "sonnet": 1024, "opus": 4096}
@@ -74,6 +78,7 @@ class AnthropicProvider:
                     base_url=self._base_url,
                     max_retries=0,
                     timeout=sdk.Timeout(self._silence, connect=CONNECT_SECONDS),
+                    http_client=sdk.DefaultAsyncHttpxClient(limits=_limits()),
                 )
             return self._made
 
@@ -238,6 +243,12 @@ async def _within(ends_at: float, events: AsyncIterator[Any]) -> AsyncIterator[A
             except StopAsyncIteration:
                 return
         yield event
+
+
+def _limits() -> Any:  # noqa: ANN401 - of the SDK's HTTP library
+    return importlib.import_module("httpx2").Limits(
+        max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS, keepalive_expiry=IDLE_SECONDS
+    )
 
 
 def _request(prompt: Prompt) -> dict[str, Any]:
