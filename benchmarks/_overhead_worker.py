@@ -108,15 +108,18 @@ class TracedProvider(AnthropicProvider):
     """The model; the moments of its first and its last text."""
 
     async def stream(self, prompt: Prompt, *, deadline: float) -> AsyncGenerator[str | Completion, None]:
-        trace = _trace.get()
+        trace, last = _trace.get(), 0.0
         async with contextlib.aclosing(super().stream(prompt, deadline=deadline)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Completion):
                     trace.request_id = piece.usage.request_id or ""
                     trace.note("answered")
+                    # Not noted with each piece: the processor time costs a system call.
+                    trace.moments["last"] = (last, trace.moments["answered"][1])
                 else:
-                    trace.note("last")
-                    trace.moments.setdefault("first", trace.moments["last"])
+                    last = time.monotonic()
+                    if "first" not in trace.moments:
+                        trace.note("first")
                 yield piece
 
 
