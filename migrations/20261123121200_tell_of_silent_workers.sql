@@ -6,7 +6,7 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 create function agent.tg_ai_draft_requests__alert() returns trigger
-language plpgsql volatile set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp -- definer: nobody writes to ai_alerts
 as $$
 begin
   perform agent.raise_alert('silent_worker', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24'), 'critical',
@@ -16,7 +16,7 @@ begin
 end
 $$;
 comment on function agent.tg_ai_draft_requests__alert() is
-'After a request, which request_draft alone writes with its owner''s rights: has nobody taken work for ten minutes?';
+'After a request: has nobody taken work for ten minutes?';
 create trigger ai_draft_requests_alert after insert on public.ai_draft_requests
 for each statement execute function agent.tg_ai_draft_requests__alert();
 

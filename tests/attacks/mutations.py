@@ -40,6 +40,7 @@ NOT_CONTROLS = {
     "search_path agent.list_model_routes_v1": "the same",
     "search_path agent.tg_ai_interactions__alert": "its table is written under the path of other functions alone",
     "search_path agent.tg_jobs__alert": "the same",
+    "search_path agent.tg_ai_draft_requests__alert": "the same",
     "search_path agent.require_admin": "granted to nobody, and first compiled under the path of those that call it",
 }
 OUR_TABLES = f"""
