@@ -50,7 +50,8 @@ where (l.spent_usd, l.reserved_usd) is distinct from (a.spent, a.reserved)
 class Size:
     """How large a drill is. zombies: jobs claimed by workers that return only after their lease has ended.
 
-    model: a server that speaks the Messages API writes, and every attempt is paid for; False: the offline writer does.
+    write_seconds: the offline writer's at most, a model's always. model: a server that speaks the Messages API writes,
+    and every attempt is paid for; False: the offline writer does.
     """
 
     jobs: int
@@ -59,7 +60,6 @@ class Size:
     workers: int = 3
     lease_seconds: int = 10
     write_seconds: float = 1.5
-    drain_seconds: int = 60
     fenced: bool = True
     model: bool = True
 
@@ -134,9 +134,10 @@ async def _drill(
                 report.kills += 1
                 _look_at_books(database, report)
             await asyncio.gather(*zombies)
-            # Nothing is killed any more: all must end within a lease, a poll and the time to write what is left.
+            # Nothing is killed any more: all must end within a lease, a poll and twice the time to write what is left.
             left = count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")
-            patience = size.lease_seconds + slow_worker.POLL_SECONDS + size.drain_seconds * left / max(size.jobs, 1) + 5
+            writing = left * size.write_seconds / (size.workers * slow_worker.AT_ONCE)
+            patience = size.lease_seconds + slow_worker.POLL_SECONDS + 2 * writing + 5
             ends_at = time.monotonic() + patience
             while time.monotonic() < ends_at:
                 report.stuck = count(database, "select count(*) from agent.jobs where state in ('queued', 'running')")

@@ -20,6 +20,7 @@ from tests.double import KEY
 from workers.runner import Runner, RunnerOptions
 
 POLL_SECONDS = 1.0
+AT_ONCE = 4
 
 
 class SlowWriter:
@@ -48,5 +49,5 @@ def run(
 async def _run(url: str, publishable_key: str, worker_key: str, lease_seconds: int, providers: Providers) -> None:
     async with Supabase(url, SecretStr(publishable_key)) as supabase:
         jobs = Jobs(supabase, SecretStr(worker_key))
-        options = RunnerOptions(concurrency=4, lease_seconds=lease_seconds, poll_max=POLL_SECONDS)
+        options = RunnerOptions(concurrency=AT_ONCE, lease_seconds=lease_seconds, poll_max=POLL_SECONDS)
         await Runner(jobs, {"draft": draft_handler(jobs, providers)}, options).run()
