@@ -182,6 +182,9 @@ def _prepare(stack: Devstack, *, clients: int) -> uuid.UUID:
 
 def _ask(stack: Devstack, owner: uuid.UUID, count: int) -> None:
     """Ask for `count` drafts that nobody has asked for yet, as their owner."""
+    with psycopg.connect(stack.database_superuser_url, autocommit=True) as database:
+        # A thousand may be asked for in a minute.
+        database.execute("update public.ai_draft_requests set created_at = created_at - interval '2 minutes'")
     with psycopg.connect(stack.database_url, autocommit=True) as database:
         clients = [
             row[0]
