@@ -14,3 +14,6 @@ grant select on table public.ai_draft_requests to authenticated;
 
 alter table public.ai_draft_requests add constraint ai_draft_requests_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id) ON DELETE CASCADE;
 alter table public.ai_draft_requests add constraint ai_draft_requests_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.profiles(id) ON DELETE CASCADE;
+
+-- After a request: has nobody taken work for ten minutes?
+CREATE TRIGGER ai_draft_requests_alert AFTER INSERT ON public.ai_draft_requests FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_ai_draft_requests__alert();

@@ -663,6 +663,12 @@ create function agent.take_request_slot_v1(p_kind text)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.take_request_slot_v1(text) to authenticated;
 
+-- After a request: has nobody taken work for ten minutes?
+create function agent.tg_ai_draft_requests__alert()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Deferred trigger of public.ai_drafts: at commit the job of the draft's request must be done with this very draft.
 create function agent.tg_ai_drafts__require_completion()
   returns trigger language plpgsql volatile security definer
