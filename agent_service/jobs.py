@@ -48,6 +48,8 @@ FailCode = Literal[
     "configuration",
     "ai_off",
     "budget_exhausted",
+    "cancelled",
+    "draft_edited",
 ]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 

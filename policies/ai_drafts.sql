@@ -27,3 +27,6 @@ alter table public.ai_drafts add constraint ai_drafts_supersedes_id_fkey FOREIGN
 
 -- Deferred trigger of public.ai_drafts: at commit the job of the draft's request must be done with this very draft.
 CREATE CONSTRAINT TRIGGER ai_drafts_require_completion AFTER INSERT ON public.ai_drafts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.request_id IS NOT NULL)) EXECUTE FUNCTION agent.tg_ai_drafts__require_completion();
+
+-- Before a regenerated draft comes in: the one it was asked in place of becomes superseded, or PT409 if a person has edited it since.
+CREATE TRIGGER ai_drafts_supersede BEFORE INSERT ON public.ai_drafts FOR EACH ROW WHEN ((new.request_id IS NOT NULL)) EXECUTE FUNCTION agent.tg_ai_drafts__supersede();

@@ -12,11 +12,23 @@ create function public.agent_status()
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.agent_status() to authenticated;
 
--- A person approves exactly the text whose content_hash they were shown. A mail or note is logged as a note, a task created, a memo kept.
+-- A person approves exactly the text whose content_hash they were shown. A mail or note is logged as a note, a task created, a memo kept; p_create_task adds a follow-up task. PT409 draft_stale where the CRM has moved on, unless p_accept_stale.
 create function public.approve_draft(p_draft_id uuid, p_content_hash text, p_action text DEFAULT 'save'::text, p_log_activity boolean DEFAULT NULL::boolean, p_create_task boolean DEFAULT false, p_accept_stale boolean DEFAULT false)
   returns public.ai_drafts language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.approve_draft(uuid,text,text,boolean,boolean,boolean) to authenticated;
+
+-- Approves each of [{id, content_hash}] as approve_draft does, and saves it; returns [{id, ok, error}]. One refusal keeps no other back.
+create function public.approve_drafts(p_drafts jsonb, p_accept_stale boolean DEFAULT false)
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.approve_drafts(jsonb,boolean) to authenticated;
+
+-- A person calls off a draft of theirs that is not written yet; what is closed already is returned as it is. Its attempt is still paid for.
+create function public.cancel_request(p_request_id uuid)
+  returns public.ai_draft_requests language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.cancel_request(uuid) to authenticated;
 
 -- Workers: this job, if nobody else has it; no row otherwise.
 create function public.claim_job(p_job_id uuid, p_lease_seconds integer DEFAULT 60)
@@ -35,6 +47,18 @@ create function public.complete_draft_job(p_content text, p_subject text DEFAULT
   returns uuid language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.complete_draft_job(text,text,jsonb,text,jsonb,text,text,jsonb,jsonb) to authenticated;
+
+-- A person deletes drafts of theirs with all their edits; returns [{id, ok, error}]. What was approved stays on record.
+create function public.delete_drafts(p_draft_ids uuid[])
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.delete_drafts(uuid[]) to authenticated;
+
+-- A person changes an open draft of theirs, of which they saw p_version; PT409 draft_changed if there is a newer one. Each edit is kept.
+create function public.edit_draft(p_draft_id uuid, p_version integer, p_subject text, p_content text, p_details jsonb DEFAULT NULL::jsonb)
+  returns public.ai_drafts language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.edit_draft(uuid,integer,text,text,jsonb) to authenticated;
 
 -- Workers: all results of a batch are in; those of its jobs that had none are due again. Returns how many.
 create function public.end_batch(p_batch_id uuid)
@@ -56,6 +80,12 @@ create function public.get_client_context(p_client_id uuid, p_days integer DEFAU
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.get_client_context(uuid,integer) to authenticated;
 
+-- A draft of the caller with its edits, what keeps it from being approved, and what has changed in the CRM since it was written.
+create function public.get_draft(p_draft_id uuid)
+  returns jsonb language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.get_draft(uuid) to authenticated;
+
 -- Workers: extends a lease, up to 30 minutes a claim, and returns a fresh token with the same fence. PT409: drop the job.
 create function public.heartbeat_job(p_job_token text, p_lease_seconds integer DEFAULT 60)
   returns TABLE(token text, lease_expires_at timestamp with time zone) language sql volatile security invoker
@@ -68,6 +98,12 @@ create function public.list_ai_switches()
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_ai_switches() to authenticated;
 
+-- The caller's drafts, newest first, {items, next}: of one client and one status if named (pending: open, edited or not). p_before: next.
+create function public.list_drafts(p_client_id uuid DEFAULT NULL::uuid, p_status text DEFAULT NULL::text, p_limit integer DEFAULT 50, p_before jsonb DEFAULT NULL::jsonb)
+  returns jsonb language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_drafts(uuid,text,integer,jsonb) to authenticated;
+
 -- An admin sees which model does which work; of several rows that fit, the most specific holds.
 create function public.list_model_routes()
   returns TABLE(kind text, draft_type text, purpose text, model text, degraded_model text) language sql stable security invoker
@@ -79,6 +115,12 @@ create function public.poll_batches(p_provider text)
   returns TABLE(batch_id uuid, provider_batch_id text, items jsonb) language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.poll_batches(text) to agent_worker;
+
+-- A person asks for another text in place of an open draft. The old one stays open until the new one is there, then becomes superseded.
+create function public.regenerate_draft(p_draft_id uuid, p_hints text DEFAULT NULL::text, p_language text DEFAULT NULL::text, p_interactive boolean DEFAULT false)
+  returns public.ai_draft_requests language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.regenerate_draft(uuid,text,text,boolean) to authenticated;
 
 -- A person turns a draft down; the reason helps later ones.
 create function public.reject_draft(p_draft_id uuid, p_reason text DEFAULT NULL::text)
@@ -219,6 +261,12 @@ create function agent.caller_id()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Behind cancel_request.
+create function agent.cancel_request_v1(p_request_id uuid)
+  returns public.ai_draft_requests language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.cancel_request_v1(uuid) to authenticated;
+
 -- PostgREST's db_pre_request: holds agent and worker tokens to their functions. The functions check again; this is not their only guard.
 create function agent.check_request()
   returns void language plpgsql volatile security invoker
@@ -301,6 +349,12 @@ create function agent.current_prompt(p_kind text, p_payload jsonb)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Behind delete_drafts.
+create function agent.delete_drafts_v1(p_draft_ids uuid[])
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.delete_drafts_v1(uuid[]) to authenticated;
+
 -- SHA-256 over canonical JSON: jsonb orders and deduplicates its keys. All arguments are text or jsonb, so it is immutable in truth.
 create function agent.draft_content_hash(p_draft_type text, p_recipient text, p_subject text, p_content text, p_details jsonb)
   returns text language sql immutable security invoker
@@ -313,11 +367,35 @@ create function agent.draft_expiry_days()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.draft_expiry_days() to authenticated;
 
+-- What is wrong with a person's text of a draft of this type, all at once. Granted to nobody.
+create function agent.draft_faults(p_draft_type text, p_subject text, p_content text, p_details jsonb)
+  returns text[] language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The caller's open draft, locked until its new request stands, or PT404, PT409.
+create function agent.draft_to_regenerate_v1(p_draft_id uuid)
+  returns public.ai_drafts language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.draft_to_regenerate_v1(uuid) to authenticated;
+
+-- Behind edit_draft.
+create function agent.edit_draft_v1(p_draft_id uuid, p_version integer, p_subject text, p_content text, p_details jsonb)
+  returns public.ai_drafts language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.edit_draft_v1(uuid,integer,text,text,jsonb) to authenticated;
+
 -- Behind end_batch.
 create function agent.end_batch_v1(p_batch_id uuid)
   returns integer language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.end_batch_v1(uuid) to agent_worker;
+
+-- Open drafts whose time is over become expired, never approved; returns how many, 1000 at most. Granted to nobody.
+create function agent.expire_drafts()
+  returns integer language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
 
 -- Behind fail_job.
 create function agent.fail_job_v1(p_job_token text, p_code text, p_retry_after_seconds integer, p_usage jsonb)
@@ -343,6 +421,12 @@ create function agent.finish_complete_v1(p_result_id uuid, p_provider text, p_mo
   set enable_seqscan = off
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.finish_complete_v1(uuid,text,text,jsonb) to authenticated;
+
+-- Nine in the morning, so many days from now. Definer: only admins read the settings.
+create function agent.follow_up_at()
+  returns timestamp with time zone language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.follow_up_at() to authenticated;
 
 -- The bytes of base64url text; raises data_exception where it is none. Granted to nobody.
 create function agent.from_base64url(p_text text)
@@ -459,6 +543,12 @@ create function agent.note_outcome(p_provider text, p_outcome text)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Behind approve_draft: keeps what it wrote into the CRM, once, in the transaction that approves.
+create function agent.note_written_v1(p_draft_id uuid, p_written jsonb)
+  returns public.ai_drafts language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.note_written_v1(uuid,jsonb) to authenticated;
+
 -- Behind poll_batches.
 create function agent.poll_batches_v1(p_provider text)
   returns TABLE(batch_id uuid, provider_batch_id text, items jsonb) language plpgsql volatile security definer
@@ -501,11 +591,11 @@ create function agent.reject_draft_v1(p_draft_id uuid, p_reason text)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.reject_draft_v1(uuid,text) to authenticated;
 
--- Behind request_draft.
-create function agent.request_draft_v1(p_client_id uuid, p_draft_type text, p_purpose text, p_hints text, p_language text, p_contact_id uuid, p_deal_id uuid, p_task_id uuid, p_interactive boolean)
+-- Behind request_draft and regenerate_draft.
+create function agent.request_draft_v2(p_client_id uuid, p_draft_type text, p_purpose text, p_hints text, p_language text, p_contact_id uuid, p_deal_id uuid, p_task_id uuid, p_interactive boolean, p_regenerates_id uuid)
   returns public.ai_draft_requests language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
-grant execute on function agent.request_draft_v1(uuid,text,text,text,text,uuid,uuid,uuid,boolean) to authenticated;
+grant execute on function agent.request_draft_v2(uuid,text,text,text,text,uuid,uuid,uuid,boolean,uuid) to authenticated;
 
 -- The caller's id if they are an admin and a person, or PT401, PT403.
 create function agent.require_admin()
@@ -645,6 +735,14 @@ create function agent.signing_kid()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- For each of these open drafts of the caller that is out of date: what in the CRM is no longer as it was when it was written.
+create function agent.stale_reasons(p_draft_ids uuid[])
+  returns TABLE(draft_id uuid, reasons jsonb) language plpgsql stable security invoker
+  set DateStyle = ISO, YMD
+  set TimeZone = UTC
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.stale_reasons(uuid[]) to authenticated;
+
 -- Behind start_batch.
 create function agent.start_batch_v1(p_provider text, p_jobs jsonb)
   returns TABLE(batch_id uuid, job_id uuid, custom_id uuid) language plpgsql volatile security definer
@@ -671,6 +769,12 @@ create function agent.tg_ai_draft_requests__alert()
 
 -- Deferred trigger of public.ai_drafts: at commit the job of the draft's request must be done with this very draft.
 create function agent.tg_ai_drafts__require_completion()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Before a regenerated draft comes in: the one it was asked in place of becomes superseded, or PT409 if a person has edited it since.
+create function agent.tg_ai_drafts__supersede()
   returns trigger language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
@@ -722,6 +826,12 @@ create function agent.time_zone()
   returns text language sql stable security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.time_zone() to authenticated;
+
+-- What the caller has to mend in this draft of theirs before they can approve it.
+create function agent.unfinished_v1(p_draft_id uuid)
+  returns text[] language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.unfinished_v1(uuid) to authenticated;
 
 -- The claims of a token of ours, expired or not, or null. The fence, not the clock, judges a job. Granted to nobody.
 create function agent.verify_jwt(p_token text)

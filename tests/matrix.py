@@ -58,6 +58,10 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
     (late,) = world.claim(lease=300)
     draft = world.one("select * from public.ai_drafts where id = %s", world.complete(late))
     world.draft("bob", "Bolt")
+    db.execute(
+        "insert into public.ai_draft_revisions (draft_id, version, content, details, edited_by) "
+        "select id, 9, 'Edited.', '{}', created_by from public.ai_drafts"
+    )
     request = world.request()
     world.request("eve", "Bolt")
     jobs = {job["user_id"]: job for job in world.claim(limit=2, lease=300)}

@@ -28,6 +28,30 @@ CUTS: Cuts = {
     },
     "agent.approve_draft_v1": {"live session": ("agent.require_live_session()", "auth.uid()")},
     "agent.reject_draft_v1": {"live session": ("agent.require_live_session()", "auth.uid()")},
+    "agent.draft_faults": {
+        "markup": ("'p_content holds an image, a hidden link or markup: write it as plain text.'", "null"),
+    },
+    "agent.edit_draft_v1": {"live session": ("agent.require_live_session()", "agent.require_person()")},
+    "agent.delete_drafts_v1": {
+        "live session": ("agent.require_live_session()", "agent.require_person()"),
+        "whose": (" and d.created_by = v_user_id and d.status", " and d.status"),
+        "on record": (" and d.status <> 'approved'", ""),
+    },
+    "agent.cancel_request_v1": {
+        "person": ("agent.require_person()", "auth.uid()"),
+        "whose": (" and user_id = v_user_id", ""),
+    },
+    "agent.note_written_v1": {
+        "transaction": (" and approved_at = now()", ""),
+        "once": (" and written is null", ""),
+    },
+    "agent.unfinished_v1": {"whose": (" and d.created_by = agent.require_person()", "")},
+    "agent.tg_ai_drafts__supersede": {
+        "whose": (" and created_by = new.created_by", ""),
+        "client": (" and client_id = new.client_id", ""),
+    },
+    "public.approve_drafts": {"person": ("perform agent.require_person();", "")},
+    "public.list_drafts": {"person": ("perform agent.require_person();", "")},
     "public.approve_draft": {"recipient's client": (" and client_id = v_draft.client_id", "")},
     "agent.draft_content_hash": {
         "type": ("'type', p_draft_type, ", ""),
@@ -168,7 +192,7 @@ CUTS: Cuts = {
         "update policies": ("as restrictive for update", "as permissive for update"),
         "delete policies": ("as restrictive for delete", "as permissive for delete"),
     },
-    "agent.request_draft_v1": {
+    "agent.request_draft_v2": {
         "person": ("agent.require_person()", "auth.uid()"),
         "switch": ("perform agent.require_ai_on(v_user_id, p_client_id);", ""),
         "money": ("perform agent.require_budget(v_user_id);", ""),
@@ -184,6 +208,7 @@ CUTS: Cuts = {
 POLICY_CUTS: Cuts = {
     "ai_draft_requests_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_drafts_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
+    "ai_draft_revisions_select_owner": {"agent": ("(( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "true")},
     "ai_interactions_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_drafts_insert_completing_agent": {
         "created_by": ("(created_by = ( SELECT auth.uid() AS uid))", "true"),

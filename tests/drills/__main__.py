@@ -19,7 +19,7 @@ from rich.table import Table
 
 from agent_service.logging import configure_logging
 from tests.attacks import suite as attacks
-from tests.drills import budget, crash, injection, interleave, rotation
+from tests.drills import budget, crash, editing, injection, interleave, rotation
 
 
 class Report(Protocol):
@@ -39,6 +39,10 @@ DRILLS: dict[str, tuple[Callable[[], Report], Callable[[], Report]]] = {
     "crash": (
         lambda: crash.run(crash.Size(jobs=1000, kills=300, zombies=20)),
         lambda: crash.run(crash.Size(jobs=20, kills=0, zombies=10, fenced=False)),
+    ),
+    "editing": (
+        lambda: editing.run(editing.Size(races=1000)),
+        lambda: editing.run(editing.Size(races=200, checked=False)),
     ),
     "injection": (
         lambda: injection.run(injection.Size()),

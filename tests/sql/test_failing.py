@@ -15,8 +15,8 @@ RETRYABLE = [
     "unusable_output",
 ]
 PERMANENT = [
-    "access_lost", "ai_off", "budget_exhausted", "client_not_found", "configuration", "invalid_output", "refused",
-    "too_large",
+    "access_lost", "ai_off", "budget_exhausted", "client_not_found", "configuration", "draft_edited",
+    "invalid_output", "refused", "too_large",
 ]  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_an_unknown_code_is_answered_with_the_list(
 ) -> None:
     with refused("PT400", "invalid_argument") as caught:
         fail(world, job, code)  # type: ignore[arg-type]
-    known = sorted([*RETRYABLE, *PERMANENT, "returned", "user_inactive"])
+    known = sorted([*RETRYABLE, *PERMANENT, "cancelled", "returned", "user_inactive"])
     assert caught.value.diag.message_hint == f"One of: {', '.join(known)}"
     assert world.value("select state from agent.jobs") == "running"
 

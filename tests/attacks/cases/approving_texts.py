@@ -71,6 +71,7 @@ ATTACKS = [
         held=lambda s: Held(OWNER, approve(s.mail, s.mail_hash)),
         changes=frozenset({"public.ai_drafts", "public.activities", "agent.audit_log"}),
         unharmed="select count(*) = 1 from activities where subject = 'News'",
+        given="select testing.cut('agent.note_written_v1', ' and written is null', '')",
         proves=("code agent.lock_open_draft: lock",),
         only="sql: it takes an open transaction beside it",
     ),
@@ -103,15 +104,10 @@ ATTACKS = [
     ),
     Attack(
         "approve-and-send",
-        "Approving is asked to send, to make a task, or to pass over what has changed.",
+        "Approving is asked to send.",
         (OWNER,),
-        lambda s: [
-            approve(s.mail, s.mail_hash, p_action="send"),
-            approve(s.mail, s.mail_hash, p_create_task=True),
-            approve(s.mail, s.mail_hash, p_accept_stale=True),
-        ],
+        lambda s: [approve(s.mail, s.mail_hash, p_action="send")],
         refused("PT501", "not_built"),
-        proves=("fault public.approve_draft: *",),
     ),
     Attack(
         "approve-no-such-action",
@@ -122,6 +118,6 @@ ATTACKS = [
             for action in (None, "", "SAVE", "save'; drop table ai_drafts; --")
         ],
         INVALID,
-        proves=("fault public.approve_draft: *",),
+        proves=("guard public.approve_draft: invalid_argument: p_action",),
     ),
 ]

@@ -42,8 +42,8 @@ def ask_helper(
 ) -> Call:
     """The helper behind it, for a caller who can run SQL."""
     return sql(
-        f"select agent.request_draft_v1('{s.acme}', '{draft_type}', '{purpose}', {hints}, {language}, null, null, "
-        "null, false)"
+        f"select agent.request_draft_v2('{s.acme}', '{draft_type}', '{purpose}', {hints}, {language}, null, null, "
+        "null, false, null)"
     )
 
 
@@ -55,7 +55,7 @@ ATTACKS = [
         lambda s: [ask(s.acme), ask_helper(s)],
         refused("PT429", "open_jobs_cap"),
         given=OPEN_CAP,
-        proves=("guard agent.request_draft_v1: open_jobs_cap",),
+        proves=("guard agent.request_draft_v2: open_jobs_cap",),
     ),
     Attack(
         "flood-daily",
@@ -64,7 +64,7 @@ ATTACKS = [
         lambda s: [ask(s.acme), ask_helper(s)],
         refused("PT429", "daily_jobs_cap"),
         given=DAILY_CAP,
-        proves=("guard agent.request_draft_v1: daily_jobs_cap",),
+        proves=("guard agent.request_draft_v2: daily_jobs_cap",),
     ),
     Attack(
         "flood-at-once",
@@ -77,7 +77,7 @@ ATTACKS = [
         changes=BOOKED,
         unharmed="select count(*) = open_jobs_per_user from ai_draft_requests, ai_settings where user_id = %(owner)s "
         "and state in ('queued', 'running') group by open_jobs_per_user",
-        proves=("code agent.request_draft_v1: lock",),
+        proves=("code agent.request_draft_v2: lock",),
         only="sql: it takes an open transaction beside it",
     ),
     Attack(
@@ -90,7 +90,7 @@ ATTACKS = [
         ],
         Returns(lambda s: s.queued_request),
         given="drop index ai_draft_requests_open_subject_idx",
-        proves=("code agent.request_draft_v1: same request",),
+        proves=("code agent.request_draft_v2: same request",),
     ),
     Attack(
         "flood-other-hints",
@@ -103,13 +103,13 @@ ATTACKS = [
             ]
             + [
                 sql(
-                    f"select agent.request_draft_v1('{s.acme}', 'memo', 'custom', 'hints', null, null, null, null, "
-                    "false)"
+                    f"select agent.request_draft_v2('{s.acme}', 'memo', 'custom', 'hints', null, null, null, null, "
+                    "false, null)"
                 )
             ]
         ),
         refused("PT409", "request_open"),
-        proves=tuple(f"code agent.request_draft_v1: {what}" for what in ("hints", "language", "contact")),
+        proves=tuple(f"code agent.request_draft_v2: {what}" for what in ("hints", "language", "contact")),
     ),
     Attack(
         "flood-open-draft",
@@ -120,7 +120,7 @@ ATTACKS = [
             ask_helper(s, draft_type="memo", purpose="check_in"),
         ],
         refused("PT409", "draft_open"),
-        proves=("guard agent.request_draft_v1: draft_open",),
+        proves=("guard agent.request_draft_v2: draft_open",),
     ),
     Attack(
         "flood-hints",
@@ -177,7 +177,7 @@ ATTACKS = [
         lambda s: [ask(s.acme), ask(s.bolt), ask_helper(s)],
         refused("PT403", "agent_refused"),
         hook=False,
-        proves=("guard agent.require_person: agent_refused", "code agent.request_draft_v1: person"),
+        proves=("guard agent.require_person: agent_refused", "code agent.request_draft_v2: person"),
     ),
     Attack(
         "flood-not-a-person",
@@ -194,7 +194,7 @@ ATTACKS = [
         lambda s: [ask(s.nemo)],
         refused("PT403", "anonymous_user"),
         proves=("code public.request_draft: person",),
-        given="select testing.cut('agent.request_draft_v1', 'agent.require_person()', 'auth.uid()')",
+        given="select testing.cut('agent.request_draft_v2', 'agent.require_person()', 'auth.uid()')",
     ),
     Attack(
         "flood-banned",

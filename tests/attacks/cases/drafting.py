@@ -19,6 +19,7 @@ NOT_ITS_TO_SAY = {
     "supersedes_id": None,
     "rejected_reason": "x",
     "notice": "Approved by your bank.",
+    "written": [],
     "updated_at": "2001-01-01",
 }
 

@@ -100,8 +100,8 @@ LIMITS = [
             (OWNER,),
             lambda s: [
                 sql(
-                    f"select agent.request_draft_v1('{s.bolt}', 'note', 'follow_up', null, null, null, null, null, "
-                    "false)"
+                    f"select agent.request_draft_v2('{s.bolt}', 'note', 'follow_up', null, null, null, null, null, "
+                    "false, null)"
                 )
             ],
             Harmless(),

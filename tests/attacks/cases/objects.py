@@ -35,6 +35,7 @@ KEYS = {
     "public.ai_prompts": "uuid",
     "public.ai_prompt_versions": "uuid",
     "public.ai_alerts": "uuid",
+    "public.ai_draft_revisions": "uuid",
 }
 
 OF_DRAFT = "update public.ai_drafts set {} where id = '{{draft}}'"
@@ -54,6 +55,11 @@ IMPOSSIBLE = {
     "jobs_dedupe_key_idx": "update agent.jobs set dedupe_key = 'x' where state in ('queued', 'running')",
     "failure_codes_code_check": "insert into agent.failure_codes values ('Not a code', true, 'x')",
     "worker_keys_name_check": "insert into agent.worker_keys (name, expires_at) values ('', 'infinity')",
+    "ai_settings_follow_up_days_check": SETTING.format("follow_up_days = 0"),
+    "ai_draft_revisions_draft_id_version_key": (
+        "insert into public.ai_draft_revisions (draft_id, version, content, details, edited_by) "
+        "select '{draft}', 2, 'x', '{{}}', '{owner}' from generate_series(1, 2)"
+    ),
     "ai_settings_daily_jobs_per_user_check": SETTING.format("daily_jobs_per_user = -1"),
     "ai_settings_default_language_check": SETTING.format("default_language = 'English'"),
     "ai_settings_draft_expiry_days_check": SETTING.format("draft_expiry_days = 0"),

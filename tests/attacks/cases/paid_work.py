@@ -117,7 +117,7 @@ ATTACKS = [
         lambda s: [ask(s.apex)],
         RATE_LIMITED,
         given="update ai_settings set drafts_per_minute = 1; update ai_draft_requests set created_at = now()",
-        proves=("guard agent.request_draft_v1: rate_limited",),
+        proves=("guard agent.request_draft_v2: rate_limited",),
     ),
     Attack(
         "flood-contexts",
@@ -151,7 +151,7 @@ ATTACKS = [
         lambda s: [ask(s.acme)],
         AI_OFF,
         given=SWITCHED_OFF.format("client", "%(acme)s"),
-        proves=("code agent.request_draft_v1: switch",),
+        proves=("code agent.request_draft_v2: switch",),
     ),
     Attack(
         "money-off-handing-in",

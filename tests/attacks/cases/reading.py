@@ -26,7 +26,7 @@ from tests.attacks.scene import CRM_TABLES, GUARDED, Scene
 OTHER_CLIENT = refused("PT403", "agent_refused", "not the client of the job")
 OURS = (
     "ai_drafts", "ai_draft_requests", "ai_interactions", "ai_settings", "deal_stage_history", "ai_budgets",
-    "ai_prompts", "ai_prompt_versions", "ai_alerts",
+    "ai_prompts", "ai_prompt_versions", "ai_alerts", "ai_draft_revisions",
 )  # fmt: skip
 AGENT_TABLES = (
     "jobs", "failure_codes", "audit_log", "signing_keys", "worker_keys", "host_settings", "model_prices",
@@ -42,6 +42,8 @@ insert into agent.request_slots (user_id, kind, taken_at) values (%(owner)s, 'x'
 insert into agent.providers (provider) values ('x');
 insert into agent.batches (provider) values ('x');
 insert into agent.batch_items (custom_id, batch_id, job_id) select id, id, id from agent.batches;
+insert into public.ai_draft_revisions (draft_id, version, content, details, edited_by)
+values (%(draft)s, 9, 'x', '{}', %(owner)s);
 insert into public.ai_alerts (kind, dedupe_key, severity, message) values ('error_rate', 'x', 'critical', 'x');
 """
 ALL_OURS = (*(f"agent.{table}" for table in AGENT_TABLES), *(f"public.{table}" for table in OURS))

@@ -106,7 +106,7 @@ ATTACKS = [
         OUT_OF_MONEY,
         given=NO_MONEY.format("limit_usd", 0) + "; insert into agent.ledger (scope, user_id, period, starts_on) "
         "values ('user', %(owner)s, 'day', (now() at time zone 'UTC')::date)",
-        proves=("code agent.request_draft_v1: money",),
+        proves=("code agent.request_draft_v2: money",),
     ),
     Attack(
         "money-circuit",

@@ -220,7 +220,7 @@ def assert_one_statement_each(query: Query) -> None:
         Statement.on(TABLE).delete(query, None, Shape()),
     ):
         try:
-            assert len(pglast.parse_sql(statement.query.as_string().replace("\0", ""))) == 1
+            assert len(pglast.parse_sql(statement.query.as_string().replace("\0", "\1"))) == 1
         except pglast.parser.ParseError:
             # A cast takes words that need not be a type. Postgres says so, as it does behind PostgREST.
             assert any(item.cast for item in query.select)
