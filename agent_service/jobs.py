@@ -47,6 +47,7 @@ FailCode = Literal[
     "too_large",
     "configuration",
     "ai_off",
+    "consent_withdrawn",
     "budget_exhausted",
     "cancelled",
     "draft_edited",
@@ -225,16 +226,24 @@ class Jobs:
         return _read(_STATE, await self._supabase.rpc("fail_job", params, token=self._key))
 
     async def sweep(self) -> None:
-        """Close what was left open, once a minute for all workers together."""
-        await self._supabase.rpc("run_maintenance", {"p_task": "sweep"}, token=self._key)
+        """Close what was left open, remove what is too old and chain the audit log, once for all workers together."""
+        for task in ("sweep", "retention", "audit"):
+            await self._supabase.rpc("run_maintenance", {"p_task": task}, token=self._key)
 
     async def alerts(self, delivered: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return the alerts that nobody was told yet, after noting those that were."""
-        params = {"p_task": "alerts", "p_delivered": list(delivered)}
+        return await self._undelivered("alerts", delivered)
+
+    async def anchors(self, delivered: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return the anchors of the audit log that are not kept outside yet, after noting those that are."""
+        return await self._undelivered("anchors", delivered)
+
+    async def _undelivered(self, task: str, delivered: Sequence[str]) -> list[dict[str, Any]]:
+        params = {"p_task": task, "p_delivered": list(delivered)}
         answer = await self._supabase.rpc("run_maintenance", params, token=self._key)
-        if not isinstance(answer, dict) or not isinstance(answer.get("alerts"), list):
+        if not isinstance(answer, dict) or not isinstance(answer.get(task), list):
             raise UnexpectedAnswerError
-        return list(answer["alerts"])
+        return list(answer[task])
 
     async def start_batch(
         self, provider: str, jobs: Sequence[tuple[SecretStr, str | None]]

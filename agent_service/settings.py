@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     anthropic_base_url: str | None = None
     agent_listen_url: SecretStr | None = None
     agent_alert_webhook: SecretStr | None = None
+    agent_anchor_file: Path | None = None
     database_url: SecretStr | None = None
     smtp_url: SecretStr | None = None
 
@@ -51,6 +53,7 @@ class Settings(BaseSettings):
         "anthropic_base_url": "Set it to an http or https URL, or leave it out.",
         "agent_listen_url": "Set it to postgresql://agent_listener:...@host:5432/postgres, or leave it out to poll.",
         "agent_alert_webhook": "Set it to the http or https URL that alerts are sent to, or leave it out.",
+        "agent_anchor_file": "Set it to a file that anchors of the audit log are added to, or leave it out.",
         "database_url": "Set it to postgresql://postgres:...@host:5432/postgres.",
         "smtp_url": "Set it to smtp://user:password@host:587, or leave it out.",
     }

@@ -17,3 +17,6 @@ alter table public.ai_draft_requests add constraint ai_draft_requests_user_id_fk
 
 -- After a request: has nobody taken work for ten minutes?
 CREATE TRIGGER ai_draft_requests_alert AFTER INSERT ON public.ai_draft_requests FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_ai_draft_requests__alert();
+
+-- Refuses a delete that reaches held rows, a cascade included: deleting their client or user then fails as a whole.
+CREATE TRIGGER ai_draft_requests_refuse_delete AFTER DELETE ON public.ai_draft_requests REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_held_rows__refuse_delete('user_id');

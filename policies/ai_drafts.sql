@@ -25,6 +25,9 @@ alter table public.ai_drafts add constraint ai_drafts_created_by_fkey FOREIGN KE
 alter table public.ai_drafts add constraint ai_drafts_request_id_fkey FOREIGN KEY (request_id) REFERENCES public.ai_draft_requests(id) ON DELETE SET NULL;
 alter table public.ai_drafts add constraint ai_drafts_supersedes_id_fkey FOREIGN KEY (supersedes_id) REFERENCES public.ai_drafts(id) ON DELETE SET NULL;
 
+-- Refuses a delete that reaches held rows, a cascade included: deleting their client or user then fails as a whole.
+CREATE TRIGGER ai_drafts_refuse_delete AFTER DELETE ON public.ai_drafts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_held_rows__refuse_delete('created_by');
+
 -- Deferred trigger of public.ai_drafts: at commit the job of the draft's request must be done with this very draft.
 CREATE CONSTRAINT TRIGGER ai_drafts_require_completion AFTER INSERT ON public.ai_drafts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.request_id IS NOT NULL)) EXECUTE FUNCTION agent.tg_ai_drafts__require_completion();
 

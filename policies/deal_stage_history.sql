@@ -15,3 +15,6 @@ create policy deal_stage_history_select_deal_visible on public.deal_stage_histor
 grant select on table public.deal_stage_history to authenticated;
 
 alter table public.deal_stage_history add constraint deal_stage_history_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.clients(id) ON DELETE CASCADE;
+
+-- Refuses a delete that reaches held rows, a cascade included: deleting their client or user then fails as a whole.
+CREATE TRIGGER deal_stage_history_refuse_delete AFTER DELETE ON public.deal_stage_history REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_held_rows__refuse_delete('changed_by');

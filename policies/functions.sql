@@ -66,6 +66,18 @@ create function public.end_batch(p_batch_id uuid)
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.end_batch(uuid) to agent_worker;
 
+-- An admin erases what AI wrote and was asked about a client, whether the client is still there or not; returns how many rows of each table. The CRM's own records are not touched. PT409 legal_hold where a hold is on it.
+create function public.erase_client_ai_data(p_client_id uuid)
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.erase_client_ai_data(uuid) to authenticated;
+
+-- An admin gets every row of ours about a client, for the person who asked what is kept about them. Each export is on the audit log.
+create function public.export_client_data(p_client_id uuid)
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.export_client_data(uuid) to authenticated;
+
 -- Workers: a job did not work out. p_code is one of agent.failure_codes; returns the new state: queued (again), failed or cancelled.
 create function public.fail_job(p_job_token text, p_code text, p_retry_after_seconds integer DEFAULT NULL::integer, p_usage jsonb DEFAULT NULL::jsonb)
   returns text language sql volatile security invoker
@@ -98,11 +110,23 @@ create function public.list_ai_switches()
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_ai_switches() to authenticated;
 
+-- The consent events of a client or a user, newest first, for its owner, the user themself or an admin.
+create function public.list_consents(p_client_id uuid DEFAULT NULL::uuid, p_subject_user_id uuid DEFAULT NULL::uuid)
+  returns SETOF public.ai_consents language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_consents(uuid,uuid) to authenticated;
+
 -- The caller's drafts, newest first, {items, next}: of one client and one status if named (pending: open, edited or not). p_before: next.
 create function public.list_drafts(p_client_id uuid DEFAULT NULL::uuid, p_status text DEFAULT NULL::text, p_limit integer DEFAULT 50, p_before jsonb DEFAULT NULL::jsonb)
   returns jsonb language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_drafts(uuid,text,integer,jsonb) to authenticated;
+
+-- An admin sees all holds, the lifted ones too.
+create function public.list_legal_holds()
+  returns TABLE(id uuid, client_id uuid, user_id uuid, reason text, set_by uuid, set_at timestamp with time zone, lifted_by uuid, lifted_at timestamp with time zone) language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_legal_holds() to authenticated;
 
 -- An admin sees which model does which work; of several rows that fit, the most specific holds.
 create function public.list_model_routes()
@@ -115,6 +139,12 @@ create function public.poll_batches(p_provider text)
   returns TABLE(batch_id uuid, provider_batch_id text, items jsonb) language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.poll_batches(text) to agent_worker;
+
+-- A client's owner, the user themself or an admin records that consent was given or withdrawn; withdrawn processing ends open jobs.
+create function public.record_consent(p_kind text, p_granted boolean, p_client_id uuid DEFAULT NULL::uuid, p_subject_user_id uuid DEFAULT NULL::uuid, p_reason text DEFAULT NULL::text)
+  returns public.ai_consents language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.record_consent(text,boolean,uuid,uuid,text) to authenticated;
 
 -- A person asks for another text in place of an open draft. The old one stays open until the new one is there, then becomes superseded.
 create function public.regenerate_draft(p_draft_id uuid, p_hints text DEFAULT NULL::text, p_language text DEFAULT NULL::text, p_interactive boolean DEFAULT false)
@@ -140,7 +170,7 @@ create function public.reserve_budget(p_job_token text, p_provider text, p_model
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.reserve_budget(text,text,text,bigint,bigint,jsonb,boolean) to agent_worker;
 
--- Workers, each minute: sweep closes what was left open; alerts returns those not delivered yet, after noting the ids that were.
+-- Workers, each minute: sweep closes what was left open; retention removes what is too old; audit chains the log; alerts and anchors return those not delivered yet, after noting the ids that were.
 create function public.run_maintenance(p_task text, p_delivered uuid[] DEFAULT NULL::uuid[])
   returns jsonb language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
@@ -157,6 +187,12 @@ create function public.set_budget(p_scope text, p_period text, p_limit_usd numer
   returns public.ai_budgets language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.set_budget(text,text,numeric,bigint,uuid) to authenticated;
+
+-- An admin sets or lifts a hold on the AI data of a client or a user: retention, erasure and deleting leave it alone.
+create function public.set_legal_hold(p_is_held boolean, p_client_id uuid DEFAULT NULL::uuid, p_subject_user_id uuid DEFAULT NULL::uuid, p_reason text DEFAULT NULL::text)
+  returns void language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.set_legal_hold(boolean,uuid,uuid,text) to authenticated;
 
 -- An admin says which model does which work ("*" is any), and which one instead while a budget is used up by 80 %.
 create function public.set_model_route(p_kind text, p_draft_type text, p_purpose text, p_model text, p_degraded_model text)
@@ -212,11 +248,24 @@ create function agent.append_audit(p_action text, p_entity text, p_entity_id uui
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Deletes or changes at most 10,000 rows, the condition's $1 the client, $2 the time; returns how many. Granted to nobody.
+create function agent.apply_to_rows(p_table agent.data_tables, p_action text, p_condition text, p_client_id uuid, p_before timestamp with time zone)
+  returns integer language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Behind approve_draft.
 create function agent.approve_draft_v1(p_draft_id uuid, p_content_hash text)
   returns public.ai_drafts language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.approve_draft_v1(uuid,text) to authenticated;
+
+-- The hash of a row; `account-agent audit verify` computes it without this function. Granted to nobody.
+create function agent.audit_hash(p_row agent.audit_log)
+  returns text language sql stable security invoker
+  set TimeZone = UTC
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
 
 -- RFC 4648 section 5, without padding. Granted to nobody.
 create function agent.base64url(p_bytes bytea)
@@ -266,6 +315,12 @@ create function agent.cancel_request_v1(p_request_id uuid)
   returns public.ai_draft_requests language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.cancel_request_v1(uuid) to authenticated;
+
+-- Chains what was appended, at most 10,000 rows, and once a day notes the head. One at a time: its caller holds its row of agent.maintenance_runs. Granted to nobody.
+create function agent.chain_audit()
+  returns integer language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
 
 -- PostgREST's db_pre_request: holds agent and worker tokens to their functions. The functions check again; this is not their only guard.
 create function agent.check_request()
@@ -391,11 +446,23 @@ create function agent.end_batch_v1(p_batch_id uuid)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.end_batch_v1(uuid) to agent_worker;
 
+-- Behind erase_client_ai_data.
+create function agent.erase_client_ai_data_v1(p_client_id uuid)
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.erase_client_ai_data_v1(uuid) to authenticated;
+
 -- Open drafts whose time is over become expired, never approved; returns how many, 1000 at most. Granted to nobody.
 create function agent.expire_drafts()
   returns integer language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Behind export_client_data.
+create function agent.export_client_data_v1(p_client_id uuid)
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.export_client_data_v1(uuid) to authenticated;
 
 -- Behind fail_job.
 create function agent.fail_job_v1(p_job_token text, p_code text, p_retry_after_seconds integer, p_usage jsonb)
@@ -441,6 +508,18 @@ create function agent.guard_crm_tables()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Anchors not delivered yet, after noting those that were. Granted to nobody.
+create function agent.hand_out_anchors(p_delivered uuid[])
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Whether both the client and the user agree; null for one of them asks the other alone. Granted to nobody.
+create function agent.has_consent(p_client_id uuid, p_user_id uuid, p_kind text)
+  returns boolean language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Whether this Markdown has more than paragraphs, lists and emphasis: something to follow, load or render.
 create function agent.has_markup(p_text text)
   returns boolean language sql immutable security invoker
@@ -477,6 +556,12 @@ create function agent.is_degraded(p_user_id uuid)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Whether a hold is on this client or this user. Granted to nobody.
+create function agent.is_held(p_client_id uuid, p_user_id uuid)
+  returns boolean language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Whether it is an ISO 8601 time with its zone, on a day that exists.
 create function agent.is_iso_time(p_text text)
   returns boolean language plpgsql immutable security invoker
@@ -507,6 +592,18 @@ create function agent.list_ai_switches_v1()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.list_ai_switches_v1() to authenticated;
 
+-- Behind list_consents.
+create function agent.list_consents_v1(p_client_id uuid, p_subject_user_id uuid)
+  returns SETOF public.ai_consents language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.list_consents_v1(uuid,uuid) to authenticated;
+
+-- Behind list_legal_holds.
+create function agent.list_legal_holds_v1()
+  returns SETOF agent.legal_holds language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.list_legal_holds_v1() to authenticated;
+
 -- Behind list_model_routes.
 create function agent.list_model_routes_v1()
   returns SETOF agent.model_routes language plpgsql stable security definer
@@ -516,6 +613,12 @@ grant execute on function agent.list_model_routes_v1() to authenticated;
 -- The user's open draft, locked, or PT404, PT409. Granted to nobody.
 create function agent.lock_open_draft(p_draft_id uuid, p_user_id uuid)
   returns public.ai_drafts language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- What the CRM's contact_preferences say of mail: {"email": false} and {"do_not_contact": true} say no, all else yes. Granted to nobody.
+create function agent.may_email(p_client_id uuid)
+  returns boolean language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -585,6 +688,12 @@ create function agent.raise_rate_alerts()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Behind record_consent.
+create function agent.record_consent_v1(p_kind text, p_granted boolean, p_client_id uuid, p_subject_user_id uuid, p_reason text)
+  returns public.ai_consents language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.record_consent_v1(text,boolean,uuid,uuid,text) to authenticated;
+
 -- Behind reject_draft.
 create function agent.reject_draft_v1(p_draft_id uuid, p_reason text)
   returns public.ai_drafts language plpgsql volatile security definer
@@ -603,7 +712,7 @@ create function agent.require_admin()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
--- PT403 ai_off where AI is off for this user or this client. Granted to nobody.
+-- PT403 ai_off or consent_withdrawn where AI is off for this user or this client. Granted to nobody.
 create function agent.require_ai_on(p_user_id uuid, p_client_id uuid)
   returns void language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
@@ -621,6 +730,12 @@ create function agent.require_live_session()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- PT409 legal_hold where a hold is on the client or the user. Granted to nobody.
+create function agent.require_not_held(p_client_id uuid, p_user_id uuid)
+  returns void language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- The caller's id, or PT401 or PT403. Definer: it reads auth.users.
 create function agent.require_person()
   returns uuid language plpgsql stable security definer
@@ -630,6 +745,12 @@ grant execute on function agent.require_person() to authenticated;
 -- PT503 provider_unavailable with the seconds to wait while the circuit is open. Granted to nobody.
 create function agent.require_provider(p_provider text)
   returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The caller's id if they own the client, are the user or an admin, in a live session; or PT400, PT401, PT403, PT404. Granted to nobody.
+create function agent.require_say_over(p_client_id uuid, p_user_id uuid)
+  returns uuid language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -657,6 +778,12 @@ create function agent.resumes_at(p_period text, p_starts_on date)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Removes what is older than it may be and not held, at most 10,000 rows of a table; returns how many of each. Granted to nobody.
+create function agent.retain()
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Run by a DBA: worker keys and job tokens under this key id are no longer known here. Take it out of the trusted keys as well.
 create function agent.retire_signing_key(p_kid text)
   returns boolean language plpgsql volatile security invoker
@@ -681,6 +808,12 @@ create function agent.run_maintenance_v1(p_task text, p_delivered uuid[])
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.run_maintenance_v1(text,uuid[]) to agent_worker;
 
+-- Behind run_maintenance.
+create function agent.run_maintenance_v2(p_task text, p_delivered uuid[])
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.run_maintenance_v2(text,uuid[]) to agent_worker;
+
 -- Whole seconds until then, at least 1: what Retry-After says.
 create function agent.seconds_until(p_at timestamp with time zone)
   returns integer language sql stable security invoker
@@ -698,6 +831,12 @@ create function agent.set_budget_v1(p_scope text, p_period text, p_limit_usd num
   returns public.ai_budgets language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.set_budget_v1(text,text,numeric,bigint,uuid) to authenticated;
+
+-- Behind set_legal_hold.
+create function agent.set_legal_hold_v1(p_is_held boolean, p_client_id uuid, p_subject_user_id uuid, p_reason text)
+  returns void language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.set_legal_hold_v1(boolean,uuid,uuid,text) to authenticated;
 
 -- Behind set_model_route.
 create function agent.set_model_route_v1(p_kind text, p_draft_type text, p_purpose text, p_model text, p_degraded_model text)
@@ -805,6 +944,12 @@ create function agent.tg_deals__record_first_stage()
 
 -- AFTER UPDATE row trigger of public.deals, fired only where the stage moved (its WHEN is evaluated without calling it).
 create function agent.tg_deals__record_stage()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Refuses a delete that reaches held rows, a cascade included: deleting their client or user then fails as a whole.
+create function agent.tg_held_rows__refuse_delete()
   returns trigger language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.

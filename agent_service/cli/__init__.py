@@ -21,6 +21,7 @@ class Lazy:
 
 
 COMMANDS = {
+    "audit": Lazy("auditing:app", "Say whether the audit log is what it was."),
     "demo": Lazy("demo:demo", "Show the whole loop on a throw-away stack."),
     "devstack": Lazy("devstack:app", "Start, stop and describe the local stack."),
     "import": Lazy("importing:import_command", "Load a CRM export, a folder of CSV files."),

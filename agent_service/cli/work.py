@@ -84,9 +84,9 @@ async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions,
         _stop_on_signals(runner)
         beside: list[asyncio.Task[None]] = []
         if options.once:
-            await tend(jobs, settings.agent_alert_webhook)
+            await tend(jobs, settings.agent_alert_webhook, settings.agent_anchor_file)
         else:
-            beside.append(asyncio.create_task(maintain(jobs, settings.agent_alert_webhook)))
+            beside.append(asyncio.create_task(maintain(jobs, settings.agent_alert_webhook, settings.agent_anchor_file)))
             if settings.agent_listen_url is not None:
                 beside.append(asyncio.create_task(listen(settings.agent_listen_url, runner.wake)))
         try:

@@ -41,6 +41,13 @@ CUTS: Cuts = {
         "person": ("agent.require_person()", "auth.uid()"),
         "whose": (" and user_id = v_user_id", ""),
     },
+    "agent.require_say_over": {"live session": ("agent.require_live_session()", "agent.require_person()")},
+    "agent.set_legal_hold_v1": {"live session": ("perform agent.require_live_session();", "")},
+    "agent.export_client_data_v1": {"live session": ("perform agent.require_live_session();", "")},
+    "agent.erase_client_ai_data_v1": {
+        "live session": ("perform agent.require_live_session();", ""),
+        "hold": ("perform agent.require_not_held(p_client_id, null);", ""),
+    },
     "agent.note_written_v1": {
         "transaction": (" and approved_at = now()", ""),
         "once": (" and written is null", ""),

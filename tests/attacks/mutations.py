@@ -39,6 +39,7 @@ NOT_CONTROLS = {
     "search_path agent.draft_to_regenerate_v1": "the same: two functions, called by their schema",
     "search_path agent.list_ai_switches_v1": "the same: all rows, in the order of an index",
     "search_path agent.list_model_routes_v1": "the same",
+    "search_path agent.list_legal_holds_v1": "the same",
     "search_path agent.tg_ai_interactions__alert": "its table is written under the path of other functions alone",
     "search_path agent.tg_jobs__alert": "the same",
     "search_path agent.tg_ai_draft_requests__alert": "the same",

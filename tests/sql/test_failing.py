@@ -15,8 +15,8 @@ RETRYABLE = [
     "unusable_output",
 ]
 PERMANENT = [
-    "access_lost", "ai_off", "budget_exhausted", "client_not_found", "configuration", "draft_edited",
-    "invalid_output", "refused", "too_large",
+    "access_lost", "ai_off", "budget_exhausted", "client_erased", "client_not_found", "configuration",
+    "consent_withdrawn", "draft_edited", "invalid_output", "refused", "too_large", "too_old",
 ]  # fmt: skip
 
 

@@ -10,6 +10,19 @@ from tests.attacks.model import Attack, Nothing, Statement, Who, sql
 # What may be called, by whom. Everything else that we made must be refused, whatever is added later.
 OF_ALL = {"agent.check_request", "agent.check_request_v1"}
 
+OF_PRIVACY = {
+    f"{schema}.{name}{'_v1' if schema == 'agent' else ''}"
+    for schema in ("agent", "public")
+    for name in (
+        "record_consent",
+        "list_consents",
+        "set_legal_hold",
+        "list_legal_holds",
+        "erase_client_ai_data",
+        "export_client_data",
+    )
+}
+
 OF_USERS = OF_ALL | {
     "agent.is_agent",
     "agent.is_admin",
@@ -66,6 +79,7 @@ OF_USERS = OF_ALL | {
     "public.regenerate_draft",
     "agent.cancel_request_v1",
     "public.cancel_request",
+    *OF_PRIVACY,
     "crm.log_activity",
     "crm.create_task",
     "crm.set_deal_stage",
@@ -82,6 +96,7 @@ OF_WORKERS = OF_ALL | {
     "public.fail_job",
     "agent.reserve_budget_v1",
     "agent.run_maintenance_v1",
+    "agent.run_maintenance_v2",
     "agent.start_batch_v1",
     "agent.submit_batch_v1",
     "agent.poll_batches_v1",

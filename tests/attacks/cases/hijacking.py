@@ -77,12 +77,14 @@ def person_calls(s: Scene) -> list[str]:
         f"select agent.draft_to_regenerate_v1('{s.done_draft}')",
         "select agent.agent_status_v1()",
         "select agent.take_request_slot_v1('context')",
+        f"select agent.record_consent_v1('training', false, '{s.acme}', null, 'x')",
+        f"select agent.list_consents_v1('{s.acme}', null)",
         "update public.deals set stage = 'won'",
         "insert into public.deals (client_id, title) select id, 'x' from public.clients",
     ]
 
 
-def admin_calls(_: Scene) -> list[str]:
+def admin_calls(s: Scene) -> list[str]:
     return [
         "select agent.set_ai_switch_v1('role', 'nobody', false, 'x')",
         "select agent.list_ai_switches_v1()",
@@ -90,6 +92,11 @@ def admin_calls(_: Scene) -> list[str]:
         "select agent.list_model_routes_v1()",
         "select agent.set_budget_v1('user', 'day', 1, 1, null)",
         "select agent.acknowledge_alert_v1(null)",
+        f"select agent.set_legal_hold_v1(true, '{s.acme}', null, 'x')",
+        "select agent.list_legal_holds_v1()",
+        f"select agent.export_client_data_v1('{s.acme}')",
+        f"select agent.erase_client_ai_data_v1('{s.bolt}')",
+        "delete from public.clients",
     ]
 
 
@@ -107,6 +114,9 @@ def worker_calls(s: Scene) -> list[str]:
     beside = s.tokens["agent_beside"]
     return [
         "select agent.run_maintenance_v1('sweep', null)",
+        "select agent.run_maintenance_v2('retention', null)",
+        "select agent.run_maintenance_v2('audit', null)",
+        "select agent.run_maintenance_v2('anchors', null)",
         "select agent.claim_jobs_v1(null, 50, 60, null)",
         f"select agent.reserve_budget_v1('{beside}', 'anthropic', 'claude-haiku-5-5', 1, 1, null, true)",
         f"select agent.start_batch_v1('anthropic', jsonb_build_array(jsonb_build_object('token', '{beside}')))",

@@ -26,11 +26,12 @@ from tests.attacks.scene import CRM_TABLES, GUARDED, Scene
 OTHER_CLIENT = refused("PT403", "agent_refused", "not the client of the job")
 OURS = (
     "ai_drafts", "ai_draft_requests", "ai_interactions", "ai_settings", "deal_stage_history", "ai_budgets",
-    "ai_prompts", "ai_prompt_versions", "ai_alerts", "ai_draft_revisions",
+    "ai_prompts", "ai_prompt_versions", "ai_alerts", "ai_draft_revisions", "ai_consents",
 )  # fmt: skip
 AGENT_TABLES = (
     "jobs", "failure_codes", "audit_log", "signing_keys", "worker_keys", "host_settings", "model_prices",
     "model_routes", "ai_switches", "ledger", "maintenance_runs", "request_slots", "providers", "batches", "batch_items",
+    "legal_holds", "data_tables", "audit_anchors",
 )  # fmt: skip
 # A row in each table of ours that has none in the scene.
 FILLED = """
@@ -45,6 +46,9 @@ insert into agent.batch_items (custom_id, batch_id, job_id) select id, id, id fr
 insert into public.ai_draft_revisions (draft_id, version, content, details, edited_by)
 values (%(draft)s, 9, 'x', '{}', %(owner)s);
 insert into public.ai_alerts (kind, dedupe_key, severity, message) values ('error_rate', 'x', 'critical', 'x');
+insert into public.ai_consents (client_id, kind, granted) values (%(apex)s, 'training', true);
+insert into agent.legal_holds (client_id, reason, set_by) values (%(nemo)s, 'x', %(owner)s);
+insert into agent.audit_anchors (count, head_hash) values (1, 'x');
 """
 ALL_OURS = (*(f"agent.{table}" for table in AGENT_TABLES), *(f"public.{table}" for table in OURS))
 NO_POLICY_FOR_AGENTS = "".join(f"drop policy {table}_select_agent on public.{table};" for table in CRM_TABLES)

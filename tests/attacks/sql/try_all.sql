@@ -25,6 +25,8 @@ begin
     inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
     where n.nspname = any (array['agent', 'crm', 'public']) and pg_catalog.pg_get_userbyid(p.proowner) = 'postgres'
       and p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype and p.proname !~ '^run_sql'
+    -- Helpers first: once a function of ours has called one, its types are those of that function's path.
+    order by n.nspname, p.proname
   loop
     perform pg_temp.try(v_call);
   end loop;

@@ -35,6 +35,9 @@ class Webhook(http.server.ThreadingHTTPServer):
 
         super().__init__(("127.0.0.1", 0), Handler)
 
+    def of(self, what):
+        return [posted for posted in self.posted if what in posted]
+
     @property
     def url(self):
         return SecretStr(f"http://127.0.0.1:{self.server_port}/hook/secret")
@@ -64,7 +67,7 @@ def test_new_alerts_are_posted_once(on_stack, webhook, alerts, sql):
     alerts("one", "two")
     on_stack(lambda _, jobs: tend(jobs, webhook.url))
     on_stack(lambda _, jobs: tend(jobs, webhook.url))
-    (posted,) = webhook.posted
+    (posted,) = webhook.of("alerts")
     assert posted["text"] == "critical: 9 of 10 attempts failed.\ncritical: 9 of 10 attempts failed."
     assert {alert["kind"] for alert in posted["alerts"]} == {"error_rate"}
     assert [alert["details"] for alert in posted["alerts"]] == [{"attempts": 10}] * 2
@@ -78,7 +81,7 @@ def test_an_alert_that_was_not_taken_is_posted_again(on_stack, webhook, alerts, 
     assert delivered(sql) == 0
     webhook.status = 200
     on_stack(lambda _, jobs: tend(jobs, webhook.url))
-    assert len(webhook.posted) == 2
+    assert len(webhook.of("alerts")) == 2
     assert delivered(sql) == 1
     logged = "".join(capsys.readouterr())
     assert "secret" not in logged, "the webhook's URL is a secret"
@@ -94,6 +97,27 @@ def test_without_a_webhook_alerts_wait_for_one(on_stack, alerts, sql):
     alerts("one")
     on_stack(lambda _, jobs: tend(jobs, None))
     assert delivered(sql) == 0
+
+
+def test_anchors_of_the_audit_log_are_posted_and_filed_once(on_stack, webhook, sql, tmp_path):
+    sql.execute("delete from agent.maintenance_runs")
+    sql.execute("delete from agent.audit_anchors")
+    file = tmp_path / "anchors"
+    on_stack(lambda _, jobs: tend(jobs, webhook.url, file))
+    on_stack(lambda _, jobs: tend(jobs, webhook.url, file))
+    (posted,) = webhook.of("anchors")
+    (anchor,) = posted["anchors"]
+    assert posted["text"].startswith(f"audit log: {anchor['count']} rows, ending with {anchor['head_hash']}")
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [anchor]
+    last = "select chain_position, hash from agent.audit_log where chain_position is not null order by 1 desc limit 1"
+    assert sql.execute(last).fetchone() == (anchor["count"], anchor["head_hash"])
+
+
+def test_a_file_that_cannot_be_written_leaves_the_anchor_for_later(on_stack, sql, tmp_path):
+    sql.execute("delete from agent.maintenance_runs")
+    sql.execute("delete from agent.audit_anchors")
+    on_stack(lambda _, jobs: tend(jobs, None, tmp_path / "no such folder" / "anchors"))
+    assert sql.execute("select count(*) from agent.audit_anchors where delivered_at is null").fetchone()[0] == 1
 
 
 def test_money_that_a_dead_attempt_holds_is_settled(on_stack, person, sql):
