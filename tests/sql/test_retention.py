@@ -71,6 +71,51 @@ def test_what_is_older_than_the_settings_say_goes_and_the_books_stay(any_world: 
     assert world.value("select count(*) from public.ai_interactions") == 0
 
 
+COLUMNS = """
+select string_agg(quote_ident(attname), ', ') from pg_attribute
+where attrelid = %s::regclass and attnum > 0 and attgenerated = '' and not attisdropped
+"""
+COPIES = """
+insert into {table} ({columns}) select {columns} from generate_series(5, 900, 10) as n, lateral (
+  select (jsonb_populate_record(t, to_jsonb(t) || {changes} || jsonb_build_object(
+    'id', gen_random_uuid(), 'created_at', now() - make_interval(days => n)
+  ))).* from {table} as t limit 1
+) as copied
+"""
+CHANGES = {
+    "public.ai_draft_requests": """'{"state": "failed"}'""",
+    "public.ai_drafts": """'{"status": "rejected", "request_id": null}'""",
+    "public.ai_draft_revisions": "jsonb_build_object('version', n + 10)",
+    "agent.jobs": """'{"state": "failed", "failure_code": "crashed"}'""",
+    "public.ai_interactions": "'{}'",
+}
+
+
+def by_age(world: Any) -> dict[str, tuple[int, int]]:
+    """How many rows of each table are older than they may be by a day, and how many younger."""
+    aging = world.conn.execute(
+        "select relation, aged_at, coalesce(keep_for, '90 days') + interval '24 hours' from agent.data_tables "
+        "where on_age is not null"
+    ).fetchall()
+    counts = "select count(*) filter (where {0} < now() - %s), count(*) filter (where {0} >= now() - %s) from {1} as t"
+    return {name: world.conn.execute(counts.format(age, name), [keep, keep]).fetchone() for name, age, keep in aging}
+
+
+def test_no_row_of_a_listed_table_is_older_than_it_may_be_by_a_day(any_world: Any) -> None:
+    world = any_world
+    draft = world.draft()
+    world.person("ada").rpc("edit_draft", p_draft_id=draft["id"], p_version=1, p_subject="s", p_content="c")
+    for table, changes in CHANGES.items():
+        columns = world.value(COLUMNS, table)
+        world.conn.execute(COPIES.format(table=table, columns=columns, changes=changes))
+    before = by_age(world)
+    assert before.keys() == CHANGES.keys()
+    assert min(old for old, _ in before.values()) > 0
+    retain(world)
+    after = by_age(world)
+    assert after == {table: (0, young) for table, (_, young) in before.items()}
+
+
 def test_a_job_that_nobody_took_in_all_that_time_is_given_up(world: Any) -> None:
     world.request()
     age(world, 91)
