@@ -79,6 +79,7 @@ def person_calls(s: Scene) -> list[str]:
         "select agent.take_request_slot_v1('context')",
         f"select agent.record_consent_v1('training', false, '{s.acme}', null, 'x')",
         f"select agent.list_consents_v1('{s.acme}', null)",
+        f"select agent.delete_drafts_v1(array['{s.draft}']::uuid[])",
         "update public.deals set stage = 'won'",
         "insert into public.deals (client_id, title) select id, 'x' from public.clients",
     ]
