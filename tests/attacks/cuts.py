@@ -41,6 +41,7 @@ CUTS: Cuts = {
         "person": ("agent.require_person()", "auth.uid()"),
         "whose": (" and user_id = v_user_id", ""),
     },
+    "agent.reserve_budget_v1": {"consent": ("perform agent.require_ai_on(v_job.user_id, v_job.client_id);", "")},
     "agent.require_say_over": {"live session": ("agent.require_live_session()", "agent.require_person()")},
     "agent.set_legal_hold_v1": {"live session": ("perform agent.require_live_session();", "")},
     "agent.export_client_data_v1": {"live session": ("perform agent.require_live_session();", "")},

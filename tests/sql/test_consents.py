@@ -87,6 +87,22 @@ def test_a_job_that_slipped_past_the_withdrawal_is_not_completed(world: Any, ref
     assert world.value("select failure_code from agent.jobs") == "consent_withdrawn"
 
 
+def test_a_call_of_a_model_is_not_paid_for_once_somebody_withdrew(any_world: Any, refused: Any) -> None:
+    world = any_world
+    world.request()
+    (job,) = world.claim()
+    call = {"p_provider": "anthropic", "p_model": "claude-haiku-5-5", "p_input_tokens": 10, "p_output_tokens": 10}
+    world.conn.execute(
+        "insert into public.ai_consents (client_id, kind, granted) values (%s, 'processing', false)",
+        [world.clients["Acme"]],
+    )
+    with refused("PT403", "consent_withdrawn"):
+        world.worker.rpc("reserve_budget", p_job_token=job["token"], **call)
+    assert world.value("select count(*) from public.ai_interactions where settled_at is null") == 0
+    record(world, "ada", granted=True)
+    assert world.worker.rpc("reserve_budget", p_job_token=job["token"], **call)
+
+
 def test_a_user_withdraws_for_themself_alone(world: Any, refused: Any) -> None:
     record(world, "ada", p_subject_user_id=world.users["ada"])
     with refused("PT403", "consent_withdrawn"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.attacks.cases.answers import DENIED, INVALID
 from tests.attacks.cases.books import verbs, written
-from tests.attacks.cases.people import ADMIN, AGENT, AGENT_AFTER, COLLEAGUE, EVERYBODY, OWNER, STRANGER
+from tests.attacks.cases.money import reserve
+from tests.attacks.cases.people import ADMIN, AGENT, AGENT_AFTER, COLLEAGUE, EVERYBODY, OWNER, STRANGER, WORKER
 from tests.attacks.model import Attack, Call, Nothing, refused, rpc, sql, sql_as_owner
 from tests.attacks.scene import Scene
 
@@ -186,6 +187,15 @@ ATTACKS = [
         refused("PT403", "consent_withdrawn"),
         given=WITHDRAWN,
         proves=("guard agent.require_ai_on: consent_withdrawn",),
+    ),
+    Attack(
+        "privacy-withdrawn-calling",
+        "A worker sets out to tell a model of a client who withdrew while the request was on its way.",
+        (WORKER,),
+        lambda s: [reserve(s.tokens["agent"])],
+        refused("PT403", "consent_withdrawn"),
+        given=WITHDRAWN,
+        proves=("code agent.reserve_budget_v1: consent",),
     ),
     Attack(
         "privacy-agent",
