@@ -6,6 +6,7 @@ AgentError
 │   ├── ServerFailedError
 │   ├── RateLimitedError
 │   ├── LeaseLostError
+│   ├── MailDeferredError
 │   └── ProviderError
 │       ├── ProviderUnavailableError
 │       ├── ProviderRateLimitedError
@@ -23,6 +24,8 @@ AgentError
     │   └── BudgetExhaustedError
     ├── UnexpectedAnswerError
     ├── InvalidOutputError
+    ├── MailSetupError
+    ├── MailNotSentError
     └── ProviderRefusedError
         ├── ProviderConfigurationError
         ├── AnswerRefusedError
@@ -51,6 +54,9 @@ __all__ = [
     "KeyRefusedError",
     "LeaseLimitError",
     "LeaseLostError",
+    "MailDeferredError",
+    "MailNotSentError",
+    "MailSetupError",
     "NotFoundError",
     "PermanentError",
     "PromptTooLargeError",
@@ -122,6 +128,10 @@ class RateLimitedError(RetryableError):
 
 class LeaseLostError(RetryableError):
     """The lease on this job has run out; another worker takes it."""
+
+
+class MailDeferredError(RetryableError):
+    """The mail server cannot be reached, or does not take the mail now."""
 
 
 class ProviderError(RetryableError):
@@ -214,6 +224,14 @@ class UnexpectedAnswerError(PermanentError):
 
 class InvalidOutputError(PermanentError):
     """What was written cannot become a draft."""
+
+
+class MailSetupError(PermanentError):
+    """The mail server does not let us in: its address, its certificate or our password is wrong."""
+
+
+class MailNotSentError(PermanentError):
+    """The mail was refused, or nobody knows whether it left; its record says which."""
 
 
 class ProviderRefusedError(PermanentError):

@@ -25,7 +25,9 @@ __all__ = [
     "JobState",
     "Jobs",
     "Limits",
+    "Mail",
     "Reservation",
+    "SendOutcome",
     "ToldPrompt",
 ]
 
@@ -51,8 +53,11 @@ FailCode = Literal[
     "budget_exhausted",
     "cancelled",
     "draft_edited",
+    "mail_deferred",
+    "mail_not_set_up",
 ]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+SendOutcome = Literal["sent", "deferred", "refused", "unknown"]
 
 
 class _Answer(BaseModel):
@@ -141,6 +146,24 @@ class Heartbeat(_Answer):
     lease_expires_at: dt.datetime
 
 
+class Mail(_Answer):
+    """What begin_send_job answers: `begun` with the parts of a mail, once; else `refused` or `unknown` and the code."""
+
+    state: Literal["begun", "refused", "unknown"]
+    code: str | None = None
+    send_id: UUID | None = None
+    from_address: str = ""
+    from_name: str | None = None
+    reply_to: str | None = None
+    to: str = ""
+    subject: str | None = None
+    content: str = ""
+    language: str = "en"
+    signature: str | None = None
+    message_id: str = ""
+    references: tuple[str, ...] = ()
+
+
 _JOBS = TypeAdapter(list[Job])
 _RESERVATIONS = TypeAdapter(list[Reservation])
 _BATCHES = TypeAdapter(list[Batch])
@@ -148,6 +171,7 @@ _STARTED = TypeAdapter(list[dict[str, UUID]])
 _HEARTBEATS = TypeAdapter(list[Heartbeat])
 _STATE: TypeAdapter[JobState] = TypeAdapter(JobState)
 _ID = TypeAdapter(UUID)
+_MAIL = TypeAdapter(Mail)
 
 
 class Jobs:
@@ -294,6 +318,15 @@ class Jobs:
             "p_grounding": {"facts": facts, "notes": list(text.notes), **text.grounding},
         }
         return _read(_ID, await self._supabase.rpc("complete_draft_job", params, token=token))
+
+    async def begin_send(self, token: SecretStr) -> Mail:
+        """Note that a mail is about to be sent, and get it. Never call it again for one claim: that ends as unknown."""
+        return _read(_MAIL, await self._supabase.rpc("begin_send_job", {}, token=token))
+
+    async def complete_send(self, token: SecretStr, outcome: SendOutcome, *, reply: str | None = None) -> UUID:
+        """Say what the mail server did with the mail. Again with the same fence after `sent`: the same id."""
+        params = {"p_outcome": outcome, "p_reply": reply}
+        return _read(_ID, await self._supabase.rpc("complete_send_job", params, token=token))
 
 
 def _read(adapter: TypeAdapter[T], data: object) -> T:

@@ -12,7 +12,7 @@ create function public.agent_status()
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.agent_status() to authenticated;
 
--- A person approves exactly the text whose content_hash they were shown. A mail or note is logged as a note, a task created, a memo kept; p_create_task adds a follow-up task. PT409 draft_stale where the CRM has moved on, unless p_accept_stale.
+-- A person approves exactly the text whose hash was shown, or is told why not: p_action save keeps it, send sends the mail after the hold; logs the activity and creates the task asked for, all in one transaction as that person.
 create function public.approve_draft(p_draft_id uuid, p_content_hash text, p_action text DEFAULT 'save'::text, p_log_activity boolean DEFAULT NULL::boolean, p_create_task boolean DEFAULT false, p_accept_stale boolean DEFAULT false)
   returns public.ai_drafts language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
@@ -23,6 +23,12 @@ create function public.approve_drafts(p_drafts jsonb, p_accept_stale boolean DEF
   returns jsonb language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.approve_drafts(jsonb,boolean) to authenticated;
+
+-- The agent, before it asks a mail server: all is checked again and the attempt noted. The mail's parts are answered once; a second call finds an attempt of unknown end and closes it as such.
+create function public.begin_send_job()
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.begin_send_job() to authenticated;
 
 -- A person calls off a draft of theirs that is not written yet; what is closed already is returned as it is. Its attempt is still paid for.
 create function public.cancel_request(p_request_id uuid)
@@ -47,6 +53,12 @@ create function public.complete_draft_job(p_content text, p_subject text DEFAULT
   returns uuid language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.complete_draft_job(text,text,jsonb,text,jsonb,text,text,jsonb,jsonb) to authenticated;
+
+-- The agent: the mail server took the mail (sent), did not now (deferred) or for good (refused), or nobody knows (unknown).
+create function public.complete_send_job(p_outcome text, p_reply text DEFAULT NULL::text)
+  returns uuid language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.complete_send_job(text,text) to authenticated;
 
 -- A person deletes drafts of theirs with all their edits; returns [{id, ok, error}]. What was approved stays on record.
 create function public.delete_drafts(p_draft_ids uuid[])
@@ -134,6 +146,18 @@ create function public.list_model_routes()
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_model_routes() to authenticated;
 
+-- Writes mails of the caller that were sent into the CRM, in place of the notes that approving logged; returns how many. Call it any time.
+create function public.log_sends()
+  returns integer language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.log_sends() to authenticated;
+
+-- A person says that they sent an approved mail themselves, or that one left whose sending was unknown.
+create function public.mark_sent(p_draft_id uuid)
+  returns public.ai_drafts language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.mark_sent(uuid) to authenticated;
+
 -- Workers: batches to ask the provider about, each at most every 30 seconds, with the jobs to claim for their results.
 create function public.poll_batches(p_provider text)
   returns TABLE(batch_id uuid, provider_batch_id text, items jsonb) language sql volatile security invoker
@@ -176,6 +200,12 @@ create function public.run_maintenance(p_task text, p_delivered uuid[] DEFAULT N
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.run_maintenance(text,uuid[]) to agent_worker;
 
+-- Sends an approved, unsent mail of the caller after the hold. One whose sending is unknown is sent again only with p_send_again.
+create function public.send_draft(p_draft_id uuid, p_send_again boolean DEFAULT false)
+  returns public.ai_sends language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.send_draft(uuid,boolean) to authenticated;
+
 -- An admin switches AI off or on for the organisation (*), a role, a user or a client; asking and completing are refused while it is off.
 create function public.set_ai_switch(p_scope text, p_subject text, p_is_on boolean, p_reason text DEFAULT NULL::text)
   returns void language sql volatile security invoker
@@ -217,6 +247,12 @@ create function public.take_request_slot(p_kind text DEFAULT 'context'::text)
   returns integer language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.take_request_slot(text) to authenticated;
+
+-- Takes back a mail that has not begun to be sent: the draft is open again, with its text as it was approved, and is returned.
+create function public.undo_send(p_draft_id uuid)
+  returns public.ai_drafts language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.undo_send(uuid) to authenticated;
 
 -- Behind acknowledge_alert.
 create function agent.acknowledge_alert_v1(p_alert_id uuid)
@@ -279,6 +315,12 @@ create function agent.begin_complete_v1(OUT request_id uuid, OUT client_id uuid,
   set enable_seqscan = off
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.begin_complete_v1() to authenticated;
+
+-- Behind begin_send_job.
+create function agent.begin_send_v1()
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.begin_send_v1() to authenticated;
 
 -- One row in the books. Granted to nobody.
 create function agent.book_attempt(p_job agent.jobs, p_provider text, p_model text, p_outcome text, p_usage jsonb)
@@ -446,6 +488,12 @@ create function agent.end_batch_v1(p_batch_id uuid)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.end_batch_v1(uuid) to agent_worker;
 
+-- Ends a sending and its job. Granted to nobody.
+create function agent.end_send(p_job agent.jobs, p_send public.ai_sends, p_state text, p_code text, p_reply text)
+  returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Behind erase_client_ai_data.
 create function agent.erase_client_ai_data_v1(p_client_id uuid)
   returns jsonb language plpgsql volatile security definer
@@ -488,6 +536,12 @@ create function agent.finish_complete_v1(p_result_id uuid, p_provider text, p_mo
   set enable_seqscan = off
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.finish_complete_v1(uuid,text,text,jsonb) to authenticated;
+
+-- Behind complete_send_job.
+create function agent.finish_send_v1(p_outcome text, p_code text, p_reply text)
+  returns uuid language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.finish_send_v1(text,text,text) to authenticated;
 
 -- Nine in the morning, so many days from now. Definer: only admins read the settings.
 create function agent.follow_up_at()
@@ -610,11 +664,30 @@ create function agent.list_model_routes_v1()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.list_model_routes_v1() to authenticated;
 
+-- The user's approved, unsent email, locked, or PT404, PT409. Granted to nobody.
+create function agent.lock_approved_mail(p_draft_id uuid, p_user_id uuid)
+  returns public.ai_drafts language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- The user's open draft, locked, or PT404, PT409. Granted to nobody.
 create function agent.lock_open_draft(p_draft_id uuid, p_user_id uuid)
   returns public.ai_drafts language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- The record of the calling agent's job of kind send, both locked, or PT403, PT404, PT409. Granted to nobody.
+create function agent.lock_send()
+  returns public.ai_sends language plpgsql volatile security invoker
+  set enable_seqscan = off
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Behind mark_sent.
+create function agent.mark_sent_v1(p_draft_id uuid)
+  returns public.ai_drafts language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.mark_sent_v1(uuid) to authenticated;
 
 -- What the CRM's contact_preferences say of mail: {"email": false} and {"do_not_contact": true} say no, all else yes. Granted to nobody.
 create function agent.may_email(p_client_id uuid)
@@ -640,6 +713,12 @@ create function agent.next_turn(p_user_id uuid, p_priority smallint)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Behind log_sends: notes what it wrote into the CRM for one mail of the caller, once.
+create function agent.note_logged_v1(p_send_id uuid, p_written jsonb)
+  returns void language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.note_logged_v1(uuid,jsonb) to authenticated;
+
 -- Counts what the provider is to blame for; any answer of it ends the count. Granted to nobody.
 create function agent.note_outcome(p_provider text, p_outcome text)
   returns void language plpgsql volatile security invoker
@@ -652,6 +731,12 @@ create function agent.note_written_v1(p_draft_id uuid, p_written jsonb)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.note_written_v1(uuid,jsonb) to authenticated;
 
+-- Behind queue_send_v1: the job and its record, for an approved mail of the caller.
+create function agent.open_send_v1(p_draft_id uuid, p_send_again boolean)
+  returns public.ai_sends language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.open_send_v1(uuid,boolean) to authenticated;
+
 -- Behind poll_batches.
 create function agent.poll_batches_v1(p_provider text)
   returns TABLE(batch_id uuid, provider_batch_id text, items jsonb) language plpgsql volatile security definer
@@ -663,6 +748,12 @@ create function agent.promote_signing_key(p_kid text)
   returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Behind approve_draft with p_action send, and send_draft: queues the sending of the caller's approved mail, to begin after the hold.
+create function agent.queue_send_v1(p_draft_id uuid, p_send_again boolean DEFAULT false)
+  returns public.ai_sends language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.queue_send_v1(uuid,boolean) to authenticated;
 
 -- Writes an alert, or counts one more of the same. Only figures, ids and codes go into it. Granted to nobody.
 create function agent.raise_alert(p_kind text, p_key text, p_severity text, p_message text, p_details jsonb)
@@ -820,6 +911,18 @@ create function agent.seconds_until(p_at timestamp with time zone)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- In whose name this user's mails go. No address: sending is not set up for them. Granted to nobody.
+create function agent.sender_of(p_user_id uuid, OUT from_address text, OUT from_name text, OUT reply_to text)
+  returns record language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- Mails of this user since the organisation's midnight. Granted to nobody.
+create function agent.sends_today(p_user_id uuid, OUT asked bigint, OUT begun bigint)
+  returns record language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Behind set_ai_switch.
 create function agent.set_ai_switch_v1(p_scope text, p_subject text, p_is_on boolean, p_reason text)
   returns void language plpgsql volatile security definer
@@ -960,6 +1063,12 @@ create function agent.tg_jobs__alert()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- However a job of kind send ends without its mail (attempts used up, user banned), its record tells the person.
+create function agent.tg_jobs__end_send()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Wakes workers for jobs that are due. No payload: whoever may LISTEN learns that there is work and nothing else.
 create function agent.tg_jobs__notify()
   returns trigger language plpgsql volatile security invoker
@@ -971,6 +1080,12 @@ create function agent.time_zone()
   returns text language sql stable security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.time_zone() to authenticated;
+
+-- Behind undo_send; returns what approving wrote into the CRM.
+create function agent.undo_send_v1(p_draft_id uuid)
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.undo_send_v1(uuid) to authenticated;
 
 -- What the caller has to mend in this draft of theirs before they can approve it.
 create function agent.unfinished_v1(p_draft_id uuid)

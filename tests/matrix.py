@@ -62,6 +62,10 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
         "insert into public.ai_draft_revisions (draft_id, version, content, details, edited_by) "
         "select id, 9, 'Edited.', '{}', created_by from public.ai_drafts"
     )
+    db.execute(
+        "insert into public.ai_sends (draft_id, user_id, channel, state, content_hash, ended_at) "
+        "select id, created_by, 'mailto', 'undone', content_hash, now() from public.ai_drafts"
+    )
     request = world.request()
     world.request("eve", "Bolt")
     jobs = {job["user_id"]: job for job in world.claim(limit=2, lease=300)}

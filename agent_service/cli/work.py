@@ -6,19 +6,21 @@ import asyncio
 import json
 import logging
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from agent_service.batching import Batching
 from agent_service.errors import ConfigurationError
+from agent_service.execution import Handler
 from agent_service.jobs import Jobs
 from agent_service.logging import configure_logging, get_logger
+from agent_service.mail import MailServer, server_of
 from agent_service.settings import WORKER_FIELDS, Settings, load_settings
 from agent_service.supabase import Supabase
-from agent_service.writing import providers_of
-from workers import draft
+from agent_service.writing import Providers, providers_of
+from workers import draft, send
 from workers.batch import BatchRunner
 from workers.listener import listen
 from workers.maintenance import maintain, tend
@@ -29,7 +31,7 @@ __all__ = ["work"]
 EXIT_DRAINED = 0
 EXIT_FAILED = 1
 EXIT_NO_SERVER = 2
-MAKERS = {draft.KIND: draft.make_handler}
+KINDS = (draft.KIND, send.KIND)
 
 
 def work(
@@ -49,18 +51,21 @@ def work(
     Exit codes with --once: 0 nothing is due any more, 1 a job failed for good, 2 wrong settings or no server.
     """
     configure_logging(level=logging.WARNING if once and not verbose else logging.INFO)
-    if unknown := sorted(set(kinds or ()) - set(MAKERS)):
-        raise typer.BadParameter(f"{', '.join(unknown)}: there are jobs of kind {', '.join(MAKERS)}.")
+    if unknown := sorted(set(kinds or ()) - set(KINDS)):
+        raise typer.BadParameter(f"{', '.join(unknown)}: there are jobs of kind {', '.join(KINDS)}.")
     try:
         settings = load_settings(WORKER_FIELDS)
+        server = server_of(settings.smtp_url) if settings.smtp_url else None
     except ConfigurationError as error:
         _say(str(error), {"error": str(error)}, as_json=as_json, failed=True)
         raise typer.Exit(EXIT_NO_SERVER) from None
 
     if batch and not settings.has_model:
         raise typer.BadParameter("--batch needs a model: set ANTHROPIC_API_KEY.")
+    if send.KIND in (kinds or ()) and server is None:
+        raise typer.BadParameter("send needs a mail server: set SMTP_URL.")
     options = RunnerOptions(concurrency=concurrency, lease_seconds=lease_seconds, once=once)
-    summary = asyncio.run(_run(settings, kinds or MAKERS, options, batch=batch))
+    summary = asyncio.run(_run(settings, server, set(kinds or KINDS), options, batch=batch))
     _say(_sentence(summary, once=once), _report(summary), as_json=as_json, failed=summary.fatal is not None)
     if summary.fatal is not None or (once and summary.ended["unsettled"]):
         raise typer.Exit(EXIT_NO_SERVER)
@@ -68,7 +73,9 @@ def work(
         raise typer.Exit(EXIT_FAILED)
 
 
-async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions, *, batch: bool) -> Summary:
+async def _run(
+    settings: Settings, server: MailServer | None, kinds: set[str], options: RunnerOptions, *, batch: bool
+) -> Summary:
     # load_settings(WORKER_FIELDS) has seen to these three.
     assert settings.supabase_url and settings.supabase_publishable_key and settings.agent_worker_key  # noqa: S101, PT018
     connections = 2 * options.concurrency + 2  # each job may be working and in a heartbeat; and the claims
@@ -77,10 +84,12 @@ async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions,
     ) as supabase:
         jobs = Jobs(supabase, settings.agent_worker_key)
         providers = providers_of(settings)
-        handlers = {kind: MAKERS[kind](jobs, providers) for kind in kinds}
+        handlers = _handlers(server, kinds, jobs, providers)
         runner: Runner | BatchRunner = Runner(jobs, handlers, options)
         if batch and providers.model is not None:
-            runner = BatchRunner(Batching(jobs, providers.model, handlers[draft.KIND]), once=options.once)
+            runner = BatchRunner(
+                Batching(jobs, providers.model, draft.make_handler(jobs, providers)), once=options.once
+            )
         _stop_on_signals(runner)
         beside: list[asyncio.Task[None]] = []
         if options.once:
@@ -96,6 +105,14 @@ async def _run(settings: Settings, kinds: Iterable[str], options: RunnerOptions,
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await providers.aclose()
+
+
+def _handlers(server: MailServer | None, kinds: set[str], jobs: Jobs, providers: Providers) -> dict[str, Handler]:
+    """Those that this installation can do: without SMTP_URL mails wait for a worker that has it."""
+    handlers = {draft.KIND: draft.make_handler(jobs, providers)}
+    if server is not None:
+        handlers[send.KIND] = send.make_handler(jobs, server)
+    return {kind: handler for kind, handler in handlers.items() if kind in kinds}
 
 
 def _stop_on_signals(runner: Runner | BatchRunner) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -22,7 +22,7 @@ from agent_service.grounding._blocks import BREAK, PLAIN, Block, Flow, Items, fl
 from agent_service.grounding._shared import shared
 from agent_service.grounding.links import find_links
 
-__all__ = ["CONTENT_LENGTH", "Cleaned", "clean_markdown", "to_html"]
+__all__ = ["CONTENT_LENGTH", "Cleaned", "clean_markdown", "to_html", "to_text"]
 
 CONTENT_LENGTH = 20_000
 TAGS = {"p", "ul", "ol", "li", "em", "strong", "br"}
@@ -73,6 +73,29 @@ def clean_markdown(text: str, *, allowed_links: Collection[str] = ()) -> Cleaned
 def to_html(markdown: str) -> str:
     """Return cleaned Markdown as HTML of p, ul, ol, li, em, strong and br, without any attribute."""
     return nh3.clean(_parser().render(markdown), tags=TAGS, attributes={}, link_rel=None, url_schemes=set())
+
+
+def to_text(markdown: str) -> str:
+    """Return cleaned Markdown as plain text: paragraphs, `- ` and `1. ` before the items of lists, no emphasis."""
+    removed: set[str] = set()
+    blocks = read(_parser().parse(markdown), lambda token: flow_of(token.children or [], removed, _content), removed)
+    return _text_of(blocks)
+
+
+def _content(image: Token) -> str:
+    return image.content
+
+
+def _text_of(blocks: Sequence[Block]) -> str:
+    return "\n\n".join(
+        "\n".join(_items_of(block)) if isinstance(block, Items) else block.text.replace(BREAK, "\n") for block in blocks
+    )
+
+
+def _items_of(block: Items) -> Iterator[str]:
+    for place, item in enumerate(block.items):
+        marker = "- " if block.first is None else f"{block.first + place}. "
+        yield marker + _text_of(item).replace("\n", "\n" + " " * len(marker))
 
 
 @cache

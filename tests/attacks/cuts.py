@@ -49,6 +49,19 @@ CUTS: Cuts = {
         "live session": ("perform agent.require_live_session();", ""),
         "hold": ("perform agent.require_not_held(p_client_id, null);", ""),
     },
+    "agent.open_send_v1": {"live session": ("agent.require_live_session()", "agent.require_person()")},
+    "agent.undo_send_v1": {
+        "live session": ("agent.require_live_session()", "agent.require_person()"),
+        "whose": (" and user_id = v_user_id", ""),
+    },
+    "agent.mark_sent_v1": {"live session": ("agent.require_live_session()", "agent.require_person()")},
+    "agent.lock_approved_mail": {"whose": (" and created_by = p_user_id", "")},
+    "agent.begin_send_v1": {
+        "draft_changed": ("v_draft.content_hash <> v_send.content_hash", "false"),
+        "email_not_allowed": ("agent.has_consent(v_draft.client_id, v_job.user_id, 'email') is not true", "false"),
+        "mail_not_set_up": ("when v_sender.from_address is null", "when false"),
+        "send_cap": ("(agent.sends_today(v_job.user_id)).begun >=", "-1 >="),
+    },
     "agent.note_written_v1": {
         "transaction": (" and approved_at = now()", ""),
         "once": (" and written is null", ""),
@@ -59,6 +72,8 @@ CUTS: Cuts = {
         "client": (" and client_id = new.client_id", ""),
     },
     "public.approve_drafts": {"person": ("perform agent.require_person();", "")},
+    "public.begin_send_job": {"recipient_changed": (" and email = v_begun ->> 'to'", "")},
+    "public.log_sends": {"person": ("perform agent.require_person();", "")},
     "public.list_drafts": {"person": ("perform agent.require_person();", "")},
     "public.approve_draft": {"recipient's client": (" and client_id = v_draft.client_id", "")},
     "agent.draft_content_hash": {
@@ -217,6 +232,7 @@ POLICY_CUTS: Cuts = {
     "ai_draft_requests_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_drafts_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_draft_revisions_select_owner": {"agent": ("(( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "true")},
+    "ai_sends_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_interactions_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_drafts_insert_completing_agent": {
         "created_by": ("(created_by = ( SELECT auth.uid() AS uid))", "true"),

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from agent_service.logging import configure_logging
 from tests.attacks import suite as attacks
-from tests.drills import budget, crash, editing, injection, interleave, rotation
+from tests.drills import budget, crash, editing, injection, interleave, rotation, sending
 
 
 class Report(Protocol):
@@ -56,6 +56,10 @@ DRILLS: dict[str, tuple[Callable[[], Report], Callable[[], Report]]] = {
     "rotation": (
         lambda: rotation.run(rotation.Size(phase_seconds=20)),
         lambda: rotation.run(rotation.Size(phase_seconds=3, in_order=False)),
+    ),
+    "sending": (
+        lambda: sending.run(sending.Size(mails=100, kills=30)),
+        lambda: sending.run(sending.Size(mails=20, kills=10, server_seconds=1.0, on_record=False)),
     ),
 }
 

@@ -9,6 +9,7 @@ import pytest
 RETRYABLE = [
     "database_unavailable",
     "internal_error",
+    "mail_deferred",
     "provider_rate_limited",
     "provider_refused",
     "provider_unavailable",
@@ -16,7 +17,8 @@ RETRYABLE = [
 ]
 PERMANENT = [
     "access_lost", "ai_off", "budget_exhausted", "client_erased", "client_not_found", "configuration",
-    "consent_withdrawn", "draft_edited", "invalid_output", "refused", "too_large", "too_old",
+    "consent_withdrawn", "draft_changed", "draft_edited", "email_not_allowed", "invalid_output", "mail_not_set_up",
+    "mail_refused", "recipient_changed", "refused", "send_cap", "send_unknown", "too_large", "too_old",
 ]  # fmt: skip
 
 

@@ -103,19 +103,12 @@ ATTACKS = [
         proves=("code public.approve_draft: recipient's client",),
     ),
     Attack(
-        "approve-and-send",
-        "Approving is asked to send.",
-        (OWNER,),
-        lambda s: [approve(s.mail, s.mail_hash, p_action="send")],
-        refused("PT501", "not_built"),
-    ),
-    Attack(
         "approve-no-such-action",
         "Approving is asked for an action that there is not.",
         (OWNER,),
         lambda s: [
             approve(s.mail, s.mail_hash, p_action=action)
-            for action in (None, "", "SAVE", "save'; drop table ai_drafts; --")
+            for action in (None, "", "SAVE", "Send", "save'; drop table ai_drafts; --")
         ],
         INVALID,
         proves=("guard public.approve_draft: invalid_argument: p_action",),

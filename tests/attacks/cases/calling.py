@@ -23,6 +23,18 @@ OF_PRIVACY = {
     )
 }
 
+OF_SENDING = {
+    "agent.open_send_v1",
+    "agent.queue_send_v1",
+    "agent.undo_send_v1",
+    "agent.mark_sent_v1",
+    "agent.note_logged_v1",
+    "agent.begin_send_v1",
+    "agent.finish_send_v1",
+    *(f"public.{name}" for name in ("send_draft", "undo_send", "mark_sent", "log_sends")),
+    *(f"public.{name}_send_job" for name in ("begin", "complete")),
+}
+
 OF_USERS = OF_ALL | {
     "agent.is_agent",
     "agent.is_admin",
@@ -80,6 +92,7 @@ OF_USERS = OF_ALL | {
     "agent.cancel_request_v1",
     "public.cancel_request",
     *OF_PRIVACY,
+    *OF_SENDING,
     "crm.log_activity",
     "crm.create_task",
     "crm.set_deal_stage",

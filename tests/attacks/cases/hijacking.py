@@ -37,14 +37,14 @@ AS_OF_ALL = "grant execute on all functions in schema agent, public to authentic
 PLANTS = {"playground": (PLANT_TYPES + PLANT_OPERATORS, "playground, pg_catalog"), "pg_temp": (PLANT_TYPES, "public")}
 
 
-def hijack(who: Who, tag: str, where: str, calls: Callable[[Scene], list[str]], extra: str = "") -> Attack:
+def hijack(who: Who, tag: str, where: str, calls: Callable[[Scene], list[str]], *, given: str = "") -> Attack:
     """Plant things in a schema that comes first, then call all that can be called."""
     planted, path = PLANTS[where]
 
     def tries(s: Scene) -> list[Statement]:
         own = "".join(f"select pg_temp.try($c${call}$c$);" for call in calls(s))
         start = planted.replace("{schema}", where).replace("{role}", who.claims(s)["role"])
-        return [Statement(f"{start} set local search_path = {path}; {TRY_ALL} {own} {extra} {UNDONE}")]
+        return [Statement(f"{start} set local search_path = {path}; {TRY_ALL} {own} {UNDONE}")]
 
     kind = (
         "Types of the session's own"
@@ -53,12 +53,12 @@ def hijack(who: Who, tag: str, where: str, calls: Callable[[Scene], list[str]], 
     )
     return Attack(
         f"key-{where.removeprefix('pg_')}-{tag}",
-        f"{kind}, with the names that our functions use: what the {who.name} calls.",
+        f"{kind}, with the names that our functions use: what the {who.name} calls ({tag}).",
         (who,),
         tries,
         NotTakenOver(),
         hook=False,
-        given=AS_OF_ALL,
+        given=given + AS_OF_ALL,
         proves=("search_path *",),
         leaves_traces=True,
         only="sql: it takes several statements in one session",

@@ -8,6 +8,7 @@ from tests.attacks.cases.drafting import draft
 from tests.attacks.cases.money_values import IMPOSSIBLE_MONEY
 from tests.attacks.cases.people import AGENT, AGENT_AFTER, ANON, COLLEAGUE, OWNER, SERVICE_ROLE, STRANGER, WORKER
 from tests.attacks.cases.privacy_values import IMPOSSIBLE_PRIVACY
+from tests.attacks.cases.sending_values import IMPOSSIBLE_SENDS
 from tests.attacks.model import Attack, Call, Nothing, Rows, one_of, refused, rpc, sql, sql_as_owner
 
 # The tables of ours by their keys' types.
@@ -38,6 +39,7 @@ KEYS = {
     "public.ai_alerts": "uuid",
     "public.ai_draft_revisions": "uuid",
     "public.ai_consents": "bigint",
+    "public.ai_sends": "uuid",
     "agent.legal_holds": "uuid",
     "agent.data_tables": "text",
     "agent.audit_anchors": "uuid",
@@ -86,6 +88,7 @@ IMPOSSIBLE = {
     "ai_interactions_outcome_check": "update public.ai_interactions set outcome = 'Not a code'",
     **IMPOSSIBLE_MONEY,
     **IMPOSSIBLE_PRIVACY,
+    **IMPOSSIBLE_SENDS,
     "ai_interactions_tokens_check": "update public.ai_interactions set cost_usd = -1",
 }
 

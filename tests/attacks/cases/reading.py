@@ -26,7 +26,7 @@ from tests.attacks.scene import CRM_TABLES, GUARDED, Scene
 OTHER_CLIENT = refused("PT403", "agent_refused", "not the client of the job")
 OURS = (
     "ai_drafts", "ai_draft_requests", "ai_interactions", "ai_settings", "deal_stage_history", "ai_budgets",
-    "ai_prompts", "ai_prompt_versions", "ai_alerts", "ai_draft_revisions", "ai_consents",
+    "ai_prompts", "ai_prompt_versions", "ai_alerts", "ai_draft_revisions", "ai_consents", "ai_sends",
 )  # fmt: skip
 AGENT_TABLES = (
     "jobs", "failure_codes", "audit_log", "signing_keys", "worker_keys", "host_settings", "model_prices",
@@ -45,6 +45,8 @@ insert into agent.batches (provider) values ('x');
 insert into agent.batch_items (custom_id, batch_id, job_id) select id, id, id from agent.batches;
 insert into public.ai_draft_revisions (draft_id, version, content, details, edited_by)
 values (%(draft)s, 9, 'x', '{}', %(owner)s);
+insert into public.ai_sends (draft_id, user_id, channel, state, content_hash, ended_at)
+values (%(mail)s, %(owner)s, 'mailto', 'undone', 'x', now());
 insert into public.ai_alerts (kind, dedupe_key, severity, message) values ('error_rate', 'x', 'critical', 'x');
 insert into public.ai_consents (client_id, kind, granted) values (%(apex)s, 'training', true);
 insert into agent.legal_holds (client_id, reason, set_by) values (%(nemo)s, 'x', %(owner)s);
