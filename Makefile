@@ -45,6 +45,7 @@ policies: setup ## Write policies/, what the migrations amount to for rights
 
 drill: setup ## The full-size crash and race drills
 	$(BIN)/python -m tests.drills
+	AGENT_KILL_STREAMS=50 AGENT_INTERLEAVED_REQUESTS=10000 AGENT_FUZZ_EXAMPLES=100 $(BIN)/pytest -n 0 -s $(addprefix tests/integration/api/test_,interleaving.py processes.py schema.py)
 
 $(VENV)/.bench: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'

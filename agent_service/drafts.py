@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from agent_service.errors import UnexpectedAnswerError
 from agent_service.execution import Handler
 from agent_service.jobs import DraftPayload, Job, Jobs, ToldPrompt
 from agent_service.lease import Lease
-from agent_service.llm.protocol import DraftBrief
+from agent_service.llm.protocol import DraftBrief, DraftText
 from agent_service.prompts.language import resolve_language
 from agent_service.writing import OnText, Providers, write_draft
 
@@ -29,17 +30,29 @@ def draft_handler(jobs: Jobs, providers: Providers) -> Handler:
     return handle
 
 
-async def handle_draft(
-    job: Job, lease: Lease, *, jobs: Jobs, providers: Providers, on_text: OnText | None = None
+async def handle_draft(  # noqa: PLR0913 - of which three are for those who watch
+    job: Job,
+    lease: Lease,
+    *,
+    jobs: Jobs,
+    providers: Providers,
+    on_brief: Callable[[DraftBrief], Awaitable[None]] | None = None,
+    on_text: OnText | None = None,
+    on_written: Callable[[DraftText], Awaitable[None]] | None = None,
 ) -> UUID:
     """Do one draft job and return the draft's id.
 
     All reading and writing is done with the job's own token, that is as the user who asked. Raises AgentError; the
-    caller turns it into a failure code. on_text: see `write_draft`.
+    caller turns it into a failure code. on_brief: is given what the draft is written from; on_text: see `write_draft`;
+    on_written: is given the checked draft before it is stored.
     """
     brief, told, snapshot = await brief_of(job, lease, jobs)
+    if on_brief is not None:
+        await on_brief(brief)
     started = time.monotonic()
     written = await write_draft(job, lease, jobs=jobs, providers=providers, brief=brief, told=told, on_text=on_text)
+    if on_written is not None:
+        await on_written(written.text)
     usage = dict(written.usage)
     if usage.get("latency_ms") is None:
         usage["latency_ms"] = round((time.monotonic() - started) * 1000)

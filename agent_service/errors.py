@@ -80,22 +80,25 @@ class AgentError(Exception):
     """Something went wrong in the account manager.
 
     status: the HTTP status, if a server answered. code: the server's error code (`PGRST303`, `PT409`, a SQLSTATE).
-    detail_code: the stable code our SQL puts first in `detail` (`stale_fence`). hint: what to do, for people.
+    detail_code: the stable code our SQL puts first in `detail` (`stale_fence`); detail_value: what follows it, such as
+    the id of the draft that is open. hint: what to do, for people.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an answer says of itself
         self,
         message: str | None = None,
         *,
         status: int | None = None,
         code: str | None = None,
         detail_code: str | None = None,
+        detail_value: str | None = None,
         hint: str | None = None,
     ) -> None:
         self.message = message or (inspect.getdoc(type(self)) or "").partition("\n")[0]
         self.status = status
         self.code = code
         self.detail_code = detail_code
+        self.detail_value = detail_value
         self.hint = hint
         super().__init__(self.message)
 

@@ -39,6 +39,18 @@ class Settings(BaseSettings):
     agent_anchor_file: Path | None = None
     database_url: SecretStr | None = None
     smtp_url: SecretStr | None = None
+    agent_cors_origins: str = ""
+    agent_jwt_issuer: str | None = None
+
+    @property
+    def cors_origins(self) -> list[str]:
+        """The origins whose pages may call the API."""
+        return [origin.strip() for origin in self.agent_cors_origins.split(",") if origin.strip()]
+
+    @property
+    def issuer(self) -> str:
+        """What users' tokens name as their `iss`."""
+        return self.agent_jwt_issuer or f"{(self.supabase_url or '').rstrip('/')}/auth/v1"
 
     @property
     def has_model(self) -> bool:
@@ -54,6 +66,8 @@ class Settings(BaseSettings):
         "agent_listen_url": "Set it to postgresql://agent_listener:...@host:5432/postgres, or leave it out to poll.",
         "agent_alert_webhook": "Set it to the http or https URL that alerts are sent to, or leave it out.",
         "agent_anchor_file": "Set it to a file that anchors of the audit log are added to, or leave it out.",
+        "agent_cors_origins": "Set it to the origins of the frontend, e.g. https://crm.example, with commas between.",
+        "agent_jwt_issuer": "Set it to the `iss` of users' tokens where that is not SUPABASE_URL/auth/v1.",
         "database_url": "Set it to postgresql://postgres:...@host:5432/postgres.",
         "smtp_url": "Set it to smtp://user:password@host:587, or leave it out.",
     }
@@ -72,6 +86,7 @@ def load_settings(required: Iterable[str] = ()) -> Settings:
         Fault(name.upper(), "is not set.", Settings.MENDS[name]) for name in required if getattr(settings, name) is None
     ]
     faults += _url_faults(settings)
+    faults += _origin_faults(settings)
     faults += _key_faults(settings)
     if faults:
         raise ConfigurationError(faults)
@@ -97,6 +112,13 @@ def _url_faults(settings: Settings) -> Iterable[Fault]:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         if text is not None and not _is_url(text, allowed):
             yield Fault(name.upper(), f"is not a {allowed[0]}:// URL with a host.", Settings.MENDS[name])
+
+
+def _origin_faults(settings: Settings) -> Iterable[Fault]:
+    for origin in settings.cors_origins:
+        # An origin has no path; "*" would let any page on the net act with the token it is given.
+        if not _is_url(origin, ("https", "http")) or origin.count("/") != 2:
+            yield Fault("AGENT_CORS_ORIGINS", "has an item that is no origin.", Settings.MENDS["agent_cors_origins"])
 
 
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:

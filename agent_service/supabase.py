@@ -178,7 +178,8 @@ def _translated() -> Iterator[None]:
 
 
 def _error_of(error: postgrest.APIError, answer: _Answer) -> AgentError:
-    match = _DETAIL_CODE.match(error.details) if isinstance(error.details, str) else None
+    details = error.details if isinstance(error.details, str) else ""
+    match = _DETAIL_CODE.match(details)
     detail_code = match[1] if match else None
     # PGRST303 covers every claim that does not hold; only an expired one is mended by a fresh token.
     expired = error.code == "PGRST303" and (error.message or "").startswith("JWT expired")
@@ -190,7 +191,12 @@ def _error_of(error: postgrest.APIError, answer: _Answer) -> AgentError:
         or (ServerFailedError if (answer.status or 500) >= 500 else RequestRefusedError)
     )
     result = kind(
-        error.message or None, status=answer.status, code=error.code, detail_code=detail_code, hint=error.hint or None
+        error.message or None,
+        status=answer.status,
+        code=error.code,
+        detail_code=detail_code,
+        detail_value=details[match.end() + 1 :].strip() or None if match else None,
+        hint=error.hint or None,
     )
     if isinstance(result, RetryableError):
         result.retry_after = answer.retry_after if answer.retry_after is not None else _seconds_in(error.details)

@@ -37,7 +37,8 @@ from agent_service.settings import Settings
 
 __all__ = ["OnText", "Providers", "Written", "make_prompt", "providers_of", "write_draft"]
 
-OnText = Callable[[str], Awaitable[None]]
+# None takes back what came: it is written anew.
+OnText = Callable[[str | None], Awaitable[None]]
 INTERACTIVE_TRIES = 3
 # What is left of a job's deadline for handing in, or for the template, when a call is given up.
 RESERVE_SECONDS = 10.0
@@ -86,7 +87,7 @@ async def write_draft(  # noqa: PLR0913 - a claim and what to do in it
 ) -> Written:
     """Have a draft written. Raises AgentError where neither a model nor a template may write it.
 
-    on_text: is given the content as it comes; the checked draft replaces it.
+    on_text: is given the content as it comes, and None where a try came to nothing; the checked draft replaces it.
     """
     if providers.model is None or told is None or job.model is None:
         return await _write_offline(providers.offline, brief, {})
@@ -173,6 +174,8 @@ class _Asking:
             text = checked_draft(completion, brief)
         except (ProviderError, ProviderRefusedError) as error:
             self.failed, self._code = error.usage, fail_code_of(error)
+            if self._on_text is not None:
+                await self._on_text(None)
             raise
         return Written(text, dataclasses.asdict(completion.usage))
 

@@ -122,6 +122,12 @@ create function public.list_ai_switches()
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_ai_switches() to authenticated;
 
+-- {now, items}: the caller's drafts and requests that changed after this place in (updated_at, id), oldest first; ids and states, no text.
+create function public.list_changes(p_after timestamp with time zone DEFAULT NULL::timestamp with time zone, p_after_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 100)
+  returns jsonb language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_changes(timestamp with time zone,uuid,integer) to authenticated;
+
 -- The consent events of a client or a user, newest first, for its owner, the user themself or an admin.
 create function public.list_consents(p_client_id uuid DEFAULT NULL::uuid, p_subject_user_id uuid DEFAULT NULL::uuid)
   returns SETOF public.ai_consents language sql stable security invoker
@@ -145,6 +151,12 @@ create function public.list_model_routes()
   returns TABLE(kind text, draft_type text, purpose text, model text, degraded_model text) language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_model_routes() to authenticated;
+
+-- {version, context} for the API: context is null where version is what the reader (p_shown) or the API (p_kept) has; takes a request slot unless the reader has it.
+create function public.load_client_context(p_client_id uuid, p_days integer DEFAULT 30, p_shown text DEFAULT NULL::text, p_kept text DEFAULT NULL::text)
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.load_client_context(uuid,integer,text,text) to authenticated;
 
 -- Writes mails of the caller that were sent into the CRM, in place of the notes that approving logged; returns how many. Call it any time.
 create function public.log_sends()
@@ -205,6 +217,12 @@ create function public.send_draft(p_draft_id uuid, p_send_again boolean DEFAULT 
   returns public.ai_sends language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.send_draft(uuid,boolean) to authenticated;
+
+-- An admin changes settings of the organisation: {column: value}, all of them or none; returns them all.
+create function public.set_ai_settings(p_settings jsonb)
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.set_ai_settings(jsonb) to authenticated;
 
 -- An admin switches AI off or on for the organisation (*), a role, a user or a client; asking and completing are refused while it is off.
 create function public.set_ai_switch(p_scope text, p_subject text, p_is_on boolean, p_reason text DEFAULT NULL::text)
@@ -922,6 +940,12 @@ create function agent.sends_today(p_user_id uuid, OUT asked bigint, OUT begun bi
   returns record language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Behind set_ai_settings.
+create function agent.set_ai_settings_v1(p_settings jsonb)
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.set_ai_settings_v1(jsonb) to authenticated;
 
 -- Behind set_ai_switch.
 create function agent.set_ai_switch_v1(p_scope text, p_subject text, p_is_on boolean, p_reason text)

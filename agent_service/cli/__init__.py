@@ -28,6 +28,7 @@ COMMANDS = {
     "migrate": Lazy("migrate:migrate", "Apply the migrations that a database does not have yet."),
     "policies": Lazy("policies:policies", "Write what the migrations amount to for rights, or --check it."),
     "seed": Lazy("seeding:seed_command", "Fill an empty CRM with a small, believable one, or one of any size."),
+    "serve": Lazy("serve:serve", "Run the HTTP API."),
     "work": Lazy("work:work", "Do the jobs that are due."),
 }
 

@@ -75,6 +75,13 @@ CUTS: Cuts = {
     "public.begin_send_job": {"recipient_changed": (" and email = v_begun ->> 'to'", "")},
     "public.log_sends": {"person": ("perform agent.require_person();", "")},
     "public.list_drafts": {"person": ("perform agent.require_person();", "")},
+    "public.list_changes": {
+        "person": ("perform agent.require_person();", ""),
+        "whose drafts": ("d.created_by = v_user_id and ", ""),
+        "whose requests": ("r.user_id = v_user_id and ", ""),
+    },
+    "public.load_client_context": {"limit": ("perform public.take_request_slot('context');", "null;")},
+    "agent.set_ai_settings_v1": {"admin": ("agent.require_admin()", "auth.uid()")},
     "public.approve_draft": {"recipient's client": (" and client_id = v_draft.client_id", "")},
     "agent.draft_content_hash": {
         "type": ("'type', p_draft_type, ", ""),

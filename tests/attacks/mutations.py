@@ -37,6 +37,7 @@ NOT_CONTROLS = {
     "guard agent.lock_send: not_an_agent": "says why; who has no job is refused by the next line",
     "guard agent.open_send_v1: recipient_missing": "says why; queue_send_v1 compares the recipient with the contact",
     "guard agent.queue_send_v1: access_lost": "says why; the contacts of a client that is not seen are not seen either",
+    "guard agent.set_ai_settings_v1: invalid_argument: p_settings": "says why; without a name there is nothing to set",
     "function agent.check_request": "every role of the API runs it",
     "function agent.check_request_v1": "every role of the API runs it",
     "search_path agent.time_zone": "one column of one row: there is no name in it to take over",

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```sql\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-FILES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "policies" / "README.md"]
+# cron.md needs extensions that are not here: test_cron.py has stand-ins for them.
+FILES = [*sorted(set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "cron.md"}), ROOT / "policies" / "README.md"]
 BLOCKS = {file.name: found for file in FILES if (found := BLOCK.findall(file.read_text()))}
 
 

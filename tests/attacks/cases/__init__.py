@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.attacks.cases import (
     accounts,
+    api,
     approving,
     approving_texts,
     asking,
@@ -39,6 +40,7 @@ __all__ = ["ATTACKS", "LIMITS"]
 
 ATTACKS: list[Attack] = [
     *accounts.ATTACKS,
+    *api.ATTACKS,
     *approving.ATTACKS,
     *approving_texts.ATTACKS,
     *asking.ATTACKS,

@@ -98,6 +98,7 @@ def admin_calls(s: Scene) -> list[str]:
         f"select agent.export_client_data_v1('{s.acme}')",
         f"select agent.erase_client_ai_data_v1('{s.bolt}')",
         "delete from public.clients",
+        "select agent.set_ai_settings_v1('{\"drafts_per_minute\": 20}')",
     ]
 
 
