@@ -26,9 +26,11 @@ COMMANDS = {
     "devstack": Lazy("devstack:app", "Start, stop and describe the local stack."),
     "import": Lazy("importing:import_command", "Load a CRM export, a folder of CSV files."),
     "migrate": Lazy("migrate:migrate", "Apply the migrations that a database does not have yet."),
+    "migrations": Lazy("copying:app", "Copy our migrations into a project's own."),
     "policies": Lazy("policies:policies", "Write what the migrations amount to for rights, or --check it."),
     "seed": Lazy("seeding:seed_command", "Fill an empty CRM with a small, believable one, or one of any size."),
     "serve": Lazy("serve:serve", "Run the HTTP API."),
+    "uninstall": Lazy("uninstalling:uninstall_command", "Remove all of it from a project again."),
     "work": Lazy("work:work", "Do the jobs that are due."),
 }
 

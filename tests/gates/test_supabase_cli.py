@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,10 +43,10 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         "SUPABASE_NO_UPDATE_NOTIFIER": "1",
     }
 
-    def run(database: Any, *arguments: str) -> tuple[int, dict[str, Any]]:
+    def run(database: Any, *arguments: str, cwd: Path = ROOT) -> tuple[int, dict[str, Any]]:
         done = subprocess.run(
             [program, *arguments, f"--remote={database.dsn()}", "--yes", "--output-format=json"],
-            cwd=ROOT,
+            cwd=cwd,
             env=environment,
             capture_output=True,
             text=True,
@@ -146,3 +148,37 @@ def test_the_cli_applies_the_migrations_to_the_same_end(cli: Cli, pg15: Any, mak
 def test_the_cli_goes_on_from_our_work(cli: Cli, database15: Any) -> None:
     status, answer = cli(database15, "migration", "up")
     assert (status, answer["applied"]) == (0, [])
+
+
+def test_it_goes_into_a_projects_own_history_and_out_again(
+    cli: Cli, pg15: Any, make_host: Any, database15: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "supabase" / "config.toml", tmp_path / "supabase")
+    (folder / "20200101000000_older.sql").write_text("create table public.regions (id uuid primary key);")
+    (folder / "20990101000000_newer.sql").write_text("alter table public.regions add column name text;")
+    host = make_host(pg15, "cli_own_history")
+    assert cli(host, "db", "push", cwd=tmp_path)[0] == 0
+    before = dump(host)
+
+    copied = [sys.executable, "-m", "agent_service.cli", "migrations", "copy", str(folder)]
+    said = [subprocess.run(copied, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    count = len(read_migrations())
+    assert said == [
+        f"{count} files copied to {folder}, 0 were there. Next: supabase db push --include-all\n",
+        f"0 files copied to {folder}, {count} were there. Next: supabase db push --include-all\n",
+    ]
+    assert cli(host, "db", "push", "--include-all", cwd=tmp_path)[0] == 0
+    assert migrate(host.dsn()) == []
+    assert dump(host) != before
+    taken_out = [sys.executable, "-m", "agent_service.cli", "uninstall", "--yes", "--database-url", host.dsn()]
+    done = subprocess.run(taken_out, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "removed schema agent" in done.stdout
+    assert dump(host) == before
+
+    ours = next(folder.glob("*_check_host_schema.sql"))
+    ours.write_text("-- another one")
+    refused = subprocess.run([*copied, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert [ours.name in fault for fault in json.loads(refused.stdout)["faults"]] == [True]
