@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,11 +16,11 @@ from psycopg import sql
 from agent_service import _uninstall_queries as queries
 from agent_service.database import read_migrations
 from agent_service.errors import PermanentError
+from agent_service.rules import public_names
 
 __all__ = ["Plan", "UninstallError", "plan", "uninstall"]
 
 Connection = psycopg.Connection[Any]
-_PUBLIC = re.compile(r"^ *create (?:or replace )?(table|function) public\.(\w+)", re.MULTILINE)
 _VIEW_COMMENT = "Read by the account manager under the user's own row-level security."
 
 
@@ -38,24 +37,24 @@ class Plan:
     stays: list[str] = field(default_factory=list)
 
 
-def plan(database_url: str, *, folder: Path | None = None) -> Plan:
+def plan(database_url: str) -> Plan:
     """Return what `uninstall` would remove, which is nothing where nothing of ours is. Raises UninstallError."""
-    return _run(database_url, folder, keep=False)
+    return _run(database_url, keep=False)
 
 
-def uninstall(database_url: str, *, folder: Path | None = None) -> Plan:
+def uninstall(database_url: str) -> Plan:
     """Remove all of it in one transaction; returns what went. Raises UninstallError, and then nothing was changed."""
-    return _run(database_url, folder, keep=True)
+    return _run(database_url, keep=True)
 
 
-def _run(database_url: str, folder: Path | None, *, keep: bool) -> Plan:
+def _run(database_url: str, *, keep: bool) -> Plan:
     with psycopg.connect(database_url, prepare_threshold=None) as connection:
         connection.execute("set local lock_timeout = '5s'")
         connection.execute("set local search_path = pg_catalog, pg_temp")
         if not _value(connection, "select to_regnamespace('agent') is not null"):
             return Plan()
         try:
-            found = _remove(connection, folder)
+            found = _remove(connection)
         except psycopg.Error as error:
             raise UninstallError(f"{error.diag.message_primary} Nothing was changed.") from error
         if not keep:
@@ -63,9 +62,9 @@ def _run(database_url: str, folder: Path | None, *, keep: bool) -> Plan:
         return found
 
 
-def _remove(connection: Connection, folder: Path | None) -> Plan:
+def _remove(connection: Connection) -> Plan:
     found = Plan()
-    _find_ours(connection, folder)
+    _find_ours(connection)
     triggers, policies = (connection.execute(query).fetchall() for query in (queries.TRIGGERS, queries.POLICIES))
     going = [oid for oid, _ in (*triggers, *policies)]
     if dependents := _column(connection, queries.DEPENDENTS, {"going": going}):
@@ -86,7 +85,7 @@ def _remove(connection: Connection, folder: Path | None) -> Plan:
     found.objects += _drop_crm(connection, found)
     _run_all(connection, grants)
     found.objects += _drop_role(connection, found)
-    _forget_migrations(connection, folder)
+    _forget_migrations(connection)
     connection.execute("notify pgrst, 'reload schema'")
     connection.execute("notify pgrst, 'reload config'")
     if secrets:
@@ -97,17 +96,17 @@ def _remove(connection: Connection, folder: Path | None) -> Plan:
     return found
 
 
-def _find_ours(connection: Connection, folder: Path | None) -> None:
-    texts = [migration.path.read_text(encoding="utf-8") for migration in read_migrations(folder)]
-    named = [match for text in texts for match in _PUBLIC.findall(text)]
+def _find_ours(connection: Connection) -> None:
+    texts = [migration.path.read_text(encoding="utf-8") for migration in read_migrations()]
+    named = public_names()
     crm = [
         body
         for text in texts
         for body in re.findall(r"create (?:or replace )?function crm\.\w+\(.*?as \$f\$(.*?)\$f\$", text, re.DOTALL)
     ]
     parameters = {
-        "tables": [name for kind, name in named if kind == "table"],
-        "functions": [name for kind, name in named if kind == "function"],
+        "tables": list(named["relations"]),
+        "functions": list(named["functions"]),
         "comment": _VIEW_COMMENT,
         "bodies": _column(connection, "select md5(b) from unnest(%s::text[]) as b", [crm]),
     }
@@ -173,9 +172,9 @@ def _drop_role(connection: Connection, found: Plan) -> list[str]:
     return ["role agent_worker"]
 
 
-def _forget_migrations(connection: Connection, folder: Path | None) -> None:
+def _forget_migrations(connection: Connection) -> None:
     if _value(connection, "select to_regclass('supabase_migrations.schema_migrations') is not null"):
-        versions = [migration.version for migration in read_migrations(folder)]
+        versions = [migration.version for migration in read_migrations()]
         connection.execute("delete from supabase_migrations.schema_migrations where version = any (%s)", [versions])
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "audit": Lazy("auditing:app", "Say whether the audit log is what it was."),
     "demo": Lazy("demo:demo", "Show the whole loop on a throw-away stack."),
     "devstack": Lazy("devstack:app", "Start, stop and describe the local stack."),
+    "doctor": Lazy("doctor:doctor", "Check a project, before and after installing."),
     "import": Lazy("importing:import_command", "Load a CRM export, a folder of CSV files."),
     "migrate": Lazy("migrate:migrate", "Apply the migrations that a database does not have yet."),
     "migrations": Lazy("copying:app", "Copy our migrations into a project's own."),

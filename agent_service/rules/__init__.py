@@ -17,7 +17,7 @@ import psycopg
 
 from agent_service.database import read_migrations
 
-__all__ = ["Offence", "Rule", "find_offences", "our_catalog", "read_rules"]
+__all__ = ["Offence", "Rule", "find_offences", "our_catalog", "public_names", "read_rules"]
 
 _FOLDER = Path(__file__).parent
 _CREATE = re.compile(r"^create (?:or replace )?(table|view|function)(?: if not exists)? public\.(\w+)", re.MULTILINE)
@@ -49,7 +49,7 @@ def read_rules() -> list[Rule]:
 def our_catalog(connection: psycopg.Connection) -> Iterator[None]:
     """Within it the views of `_ours.sql` exist and names come out qualified; what is done within is rolled back."""
     with connection.transaction(force_rollback=True):
-        for kind, names in _public_names().items():
+        for kind, names in public_names().items():
             value = "{" + ",".join(sorted(names)) + "}"
             connection.execute("select set_config(%s, %s, true)", [f"account_agent.{kind}", value])
         connection.execute("set local search_path = ''")
@@ -73,7 +73,7 @@ def _read(path: Path) -> Rule:
     return Rule(path.stem, " ".join(sentence), "\n".join(lines))
 
 
-def _public_names() -> dict[str, set[str]]:
+def public_names() -> dict[str, set[str]]:
     """What the migrations create in public, by kind: in a database in use nothing else tells ours from the host's."""
     found: dict[str, set[str]] = {"relations": set(), "functions": set()}
     for migration in read_migrations():
