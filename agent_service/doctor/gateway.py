@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from time import time
 
 import httpx
 import jwt
@@ -73,7 +73,7 @@ def _auth(http: httpx.Client) -> Iterator[Finding]:
     else:
         yield ok("Auth", "It answers.")
     if said := answer.headers.get("date"):
-        behind = time.time() - parsedate_to_datetime(said).timestamp()
+        behind = time() - parsedate_to_datetime(said).timestamp()
         if abs(behind) > SKEW_SECONDS:
             yield fault(
                 "clock",
@@ -87,7 +87,7 @@ def _auth(http: httpx.Client) -> Iterator[Finding]:
 def _trust(http: httpx.Client, key: SecretStr) -> Iterator[Finding]:
     try:
         claims = unverified_claims(key.get_secret_value())
-        days = (float(claims["exp"]) - time.time()) / 86400
+        days = (float(claims["exp"]) - time()) / 86400
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
         yield fault("worker key", "AGENT_WORKER_KEY is no worker key.", _MINT)
         return

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent_service.database import migrate
-from agent_service.rules import _public_names, find_offences, read_rules
+from agent_service.rules import public_names, find_offences, read_rules
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).parent / "faults"
@@ -65,7 +65,7 @@ def test_ours_is_what_the_migrations_bring(host_database: Any) -> None:
         select relname from pg_class
         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f')
         union all select proname from pg_proc where pronamespace = 'public'::regnamespace"""
-    names = set().union(*_public_names().values())
+    names = set().union(*public_names().values())
     with host_database.connect() as connection:
         before = {name for (name,) in connection.execute(listing)}
         migrate(host_database.dsn())
