@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent_service.database import migrate
-from agent_service.rules import public_names, find_offences, read_rules
+from agent_service.rules import find_offences, public_names, read_rules
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).parent / "faults"
