@@ -58,7 +58,8 @@ class Contexts:
             self._metrics.contexts.labels("unchanged").inc()
             return Loaded(version, None)
         if kept is not None and version == kept.version:
-            self._kept.move_to_end(key)
+            if key in self._kept:  # others may have filled the room while we asked
+                self._kept.move_to_end(key)
             self._metrics.contexts.labels("memory").inc()
             return kept
         self._metrics.contexts.labels("database").inc()

@@ -1,5 +1,7 @@
 """Contexts: cached by version, never beyond what the caller may see."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 
@@ -44,3 +46,14 @@ def test_what_is_sent_counts_and_what_is_not_does_not(ada, two_a_minute):
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert get(ada, **{"If-None-Match": etag}).status_code == 304
+
+
+def test_a_context_that_is_pushed_out_while_it_is_asked_for_is_answered_all_the_same(ada, bob, api, monkeypatch):
+    kept = api.services.contexts
+    kept._kept.clear()
+    monkeypatch.setattr(kept, "_room", len(get(ada).content) + 1000)  # for one of two
+    kept._kept.clear()
+    with ThreadPoolExecutor(4) as threads:
+        answers = threads.map(get, [ada, bob] * 100)
+        assert {answer.status_code for answer in answers} == {200}
+    kept._kept.clear()
