@@ -126,7 +126,6 @@ def attempt(on_stack, person, sql, double):
         drafts = await supabase.select("ai_drafts", token=person.token, request_id=request["id"])
         return outcome, row, drafts
 
-    sql.execute("delete from agent.providers")
     return lambda *, url=None, interactive: on_stack(run, url or double.url, interactive)
 
 
