@@ -5,7 +5,7 @@ SQL    := migrations supabase/sample_crm $(wildcard supabase/adapters) agent_ser
 PY     := agent_service workers tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check policies drill bench fmt
+.PHONY: help setup demo up down supabase-local test test-containers check policies drill bench fmt
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ up: setup ## Start the local stack, leave it running, print URL, keys and sign-i
 down: setup ## Stop it
 	@$(BIN)/account-agent devstack down
 
+supabase-local: setup ## The sample CRM on `supabase start`, and all of this installed into it; needs Docker
+	@deploy/supabase-local.sh
+
 check: setup ## Lint, types and SQL gates
 	$(BIN)/ruff check $(PY)
 	$(BIN)/ruff format --check $(PY)
@@ -39,6 +42,10 @@ check: setup ## Lint, types and SQL gates
 
 test: check ## Everything CI runs: check, then every test with a short form of each drill
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-containers: setup ## The integration suite on real Postgres and PostgREST containers; needs Docker
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,containers]'
+	AGENT_CONTAINERS=1 $(BIN)/pytest -n 0 $(addprefix tests/integration/,agent api crm_data doctor tokens)
 
 policies: setup ## Write policies/, what the migrations amount to for rights
 	$(BIN)/account-agent policies

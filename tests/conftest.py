@@ -28,6 +28,7 @@ from agent_service.database import migrate
 from agent_service.devstack.postgres import PostgresServer
 from agent_service.devstack.shim import DefaultPrivileges, apply_shim
 from agent_service.llm import anthropic
+from tests import containers
 from tests.canaries import find_canaries
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Database:
 def pytest_report_header() -> str:
     chosen = os.environ.get("AGENT_TEST_POSTGRES_BIN", "the wheel's")
     second = "Debian's 15" if DEBIAN_15.is_dir() else "none (Debian's 15 is not installed, its tests are skipped)"
-    return f"postgres: {chosen}; second leg: {second}"
+    stacks = f"{containers.POSTGRES_IMAGE}, {containers.POSTGREST_IMAGE}" if containers.WANTED else "off"
+    return f"postgres: {chosen}; second leg: {second}; stack on containers: {stacks}"
 
 
 # No test spends money: not in this process, and not in one that it starts. Fixture `real_model` lifts it.
@@ -308,5 +310,7 @@ def stack() -> Iterator[Devstack]:
     """A whole local stack with its gateway, shared by the tests of this process: make your own users."""
     from agent_service.devstack.stack import Devstack  # noqa: PLC0415  it brings the web server
 
-    with Devstack(None, bin_dir=_chosen_bin()) as running:
+    if containers.WANTED:
+        containers.require_docker()
+    with containers.ContainerStack() if containers.WANTED else Devstack(None, bin_dir=_chosen_bin()) as running:
         yield running

@@ -15,6 +15,7 @@ import jwt
 import psycopg
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from agent_service._paths import sample_crm_dir
 from agent_service.database import migrate
@@ -194,9 +195,14 @@ class Devstack:
             keys=self.keys,
             url=url,
             pool_size=self.pool_size,
+            rest=self._rest(),
         )
         self._gateway = _Gateway(app, listener)
         self._gateway.start()
+
+    def _rest(self) -> ASGIApp | None:
+        """Return what answers below /rest/v1 in place of the gateway's own."""
+        return None
 
 
 class _Gateway:

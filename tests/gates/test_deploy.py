@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -45,3 +46,29 @@ def test_the_units_are_sound(tmp_path: Path) -> None:
         here.write_text(unit.read_text().replace("/opt/account-agent/bin/account-agent", str(command)))
         said = subprocess.run([analyze, "verify", "--man=no", str(here)], capture_output=True, text=True, check=False)
         assert (said.returncode, [line for line in said.stderr.splitlines() if unit.name in line]) == (0, [])
+
+
+NO_DOCKER = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:9"}
+
+
+def test_supabase_local_says_that_docker_is_absent() -> None:
+    script = DEPLOY / "supabase-local.sh"
+    said = subprocess.run([script], env=NO_DOCKER, capture_output=True, text=True, timeout=60, check=False)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "make up" in said.stderr
+    assert not (ROOT / ".supabase-local").exists()
+
+
+def test_the_suite_on_containers_says_that_docker_is_absent() -> None:
+    some = "tests/integration/agent/test_draft_jobs.py"
+    said = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", some],
+        cwd=ROOT,
+        env=NO_DOCKER | {"AGENT_CONTAINERS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 4
+    assert re.search("AGENT_CONTAINERS (needs testcontainers|is set, but Docker)", said.stdout + said.stderr)

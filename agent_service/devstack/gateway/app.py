@@ -87,11 +87,13 @@ def create_gateway(  # noqa: PLR0913 - what the Supabase CLI configures, by its 
     max_rows: int | None = 1000,
     pool_size: int = 10,
     pool_timeout: float = 10,
+    rest: ASGIApp | None = None,
 ) -> Starlette:
     """Return the ASGI application.
 
     `dsn` logs in as authenticator, `auth_dsn` as Auth's own role; `url` is where clients reach the gateway. Connections
-    are opened when the application starts. `pool_timeout` is in seconds.
+    are opened when the application starts. `pool_timeout` is in seconds. `rest` answers below
+    /rest/v1 in place of our own.
     """
     database = Database(dsn, schemas, extra_search_path, size=pool_size, timeout=pool_timeout)
     auth_pool: AsyncConnectionPool = AsyncConnectionPool(auth_dsn, min_size=0, max_size=4, open=False)
@@ -103,7 +105,7 @@ def create_gateway(  # noqa: PLR0913 - what the Supabase CLI configures, by its 
 
     return Starlette(
         routes=[
-            Mount("/rest/v1", Rest(database, keys, max_rows=max_rows)),
+            Mount("/rest/v1", rest or Rest(database, keys, max_rows=max_rows)),
             Mount("/auth/v1", routes=auth_routes(pool=auth_pool, keys=keys, issuer=f"{url}/auth/v1")),
             Route("/functions/v1/{name:path}", _no_function, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             Route("/realtime/v1/{name:path}", _no_realtime),
