@@ -328,6 +328,11 @@ class Jobs:
         params = {"p_outcome": outcome, "p_reply": reply}
         return _read(_ID, await self._supabase.rpc("complete_send_job", params, token=token))
 
+    async def complete_sweep(self, token: SecretStr) -> UUID:
+        """Have the user's clients evaluated that changed or are due. Again with the same fence: nothing more."""
+        answer = await self._supabase.rpc("complete_sweep_job", {}, token=token)
+        return _read(_ID, answer.get("job_id") if isinstance(answer, dict) else None)
+
 
 def _read(adapter: TypeAdapter[T], data: object) -> T:
     try:

@@ -15,10 +15,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from agent_service._jwt import unverified_claims
 from agent_service.errors import ConfigurationError, Fault
 
-__all__ = ["CLIENT_FIELDS", "WORKER_FIELDS", "Settings", "load_settings"]
+__all__ = ["CLIENT_FIELDS", "PERSON_FIELDS", "WORKER_FIELDS", "Settings", "load_settings"]
 
 CLIENT_FIELDS = ("supabase_url", "supabase_publishable_key")
 WORKER_FIELDS = (*CLIENT_FIELDS, "agent_worker_key")
+PERSON_FIELDS = (*CLIENT_FIELDS, "agent_user_token")
 
 
 class Settings(BaseSettings):
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_ANON_KEY")
     )
     agent_worker_key: SecretStr | None = None
+    agent_user_token: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
     anthropic_base_url: str | None = None
     agent_listen_url: SecretStr | None = None
@@ -61,6 +63,7 @@ class Settings(BaseSettings):
         "supabase_url": "Set it to the project's URL, e.g. https://abc.supabase.example.",
         "supabase_publishable_key": "Set it to the publishable key, or SUPABASE_ANON_KEY to the anon key.",
         "agent_worker_key": "Let a database administrator run: select agent.mint_worker_key('name', 90).",
+        "agent_user_token": "Set it to the Supabase access token of the person who asks; it ends after an hour.",
         "anthropic_api_key": "Set it to an API key of Anthropic.",
         "anthropic_base_url": "Set it to an http or https URL, or leave it out.",
         "agent_listen_url": "Set it to postgresql://agent_listener:...@host:5432/postgres, or leave it out to poll.",

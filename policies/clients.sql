@@ -21,10 +21,10 @@ create policy clients_delete_admin on public.clients
   as permissive for delete to authenticated
   using (select private.is_admin());
 
--- The agent sees one client: that of its job.
+-- The agent sees one client, that of its job; a sweep its user's clients, inside the one transaction that evaluates them.
 create policy clients_select_agent on public.clients
   as restrictive for select to authenticated
-  using (((select agent.is_agent()) IS NOT TRUE) OR (id = (select agent.current_job_client_id())));
+  using (((select agent.is_agent()) IS NOT TRUE) OR (id = (select agent.current_job_client_id())) OR (select agent.is_evaluating()));
 
 -- The agent writes nothing here; the trigger agent_guard_write says so aloud.
 create policy clients_insert_agent on public.clients
@@ -49,3 +49,9 @@ CREATE TRIGGER agent_guard_truncate BEFORE TRUNCATE ON public.clients FOR EACH S
 
 -- BEFORE statement trigger of profiles and every table behind crm.*: 42501 for a token with act.
 CREATE TRIGGER agent_guard_write BEFORE INSERT OR DELETE OR UPDATE ON public.clients FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_crm__refuse_agent();
+
+-- AFTER INSERT and UPDATE statement triggers of clients.
+CREATE TRIGGER agent_note_insert AFTER INSERT ON public.clients REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_clients__note_owner();
+
+-- AFTER INSERT and UPDATE statement triggers of clients.
+CREATE TRIGGER agent_note_update AFTER UPDATE ON public.clients REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION agent.tg_clients__note_owner();

@@ -31,10 +31,10 @@ create policy contacts_delete_of_visible_client on public.contacts
    FROM public.clients
   WHERE (clients.id = contacts.client_id)));
 
--- The agent sees one client: that of its job.
+-- The agent sees one client, that of its job; a sweep its user's clients, inside the one transaction that evaluates them.
 create policy contacts_select_agent on public.contacts
   as restrictive for select to authenticated
-  using (((select agent.is_agent()) IS NOT TRUE) OR (client_id = (select agent.current_job_client_id())));
+  using (((select agent.is_agent()) IS NOT TRUE) OR (client_id = (select agent.current_job_client_id())) OR (select agent.is_evaluating()));
 
 -- The agent writes nothing here; the trigger agent_guard_write says so aloud.
 create policy contacts_insert_agent on public.contacts

@@ -1,5 +1,11 @@
 -- Generated from the catalog by `account-agent policies`; not to be edited. Functions without their bodies: as whom they run, who may call them.
 
+-- A person accepts what is proposed to them, and it is done in the same transaction, once; returns {id, status, result}. Again: the same answer.
+create function public.accept_suggestion(p_suggestion_id uuid)
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.accept_suggestion(uuid) to authenticated;
+
 -- An admin has seen to it. The first to say so stays on record.
 create function public.acknowledge_alert(p_alert_id uuid)
   returns public.ai_alerts language sql volatile security invoker
@@ -60,11 +66,23 @@ create function public.complete_send_job(p_outcome text, p_reply text DEFAULT NU
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.complete_send_job(text,text) to authenticated;
 
+-- The agent evaluates all clients of its user that changed or are due, under the user's row-level security, and closes its job, in one transaction. Returns {job_id, clients, written, obsolete}; the same fence again {job_id}.
+create function public.complete_sweep_job()
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.complete_sweep_job() to authenticated;
+
 -- A person deletes drafts of theirs with all their edits; returns [{id, ok, error}]. What was approved stays on record.
 create function public.delete_drafts(p_draft_ids uuid[])
   returns jsonb language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.delete_drafts(uuid[]) to authenticated;
+
+-- A person does not want what is proposed, with a reason if they like. It stays away while its evidence is the same, and rules that are dismissed often rank lower.
+create function public.dismiss_suggestion(p_suggestion_id uuid, p_reason text DEFAULT NULL::text)
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.dismiss_suggestion(uuid,text) to authenticated;
 
 -- A person changes an open draft of theirs, of which they saw p_version; PT409 draft_changed if there is a newer one. Each edit is kept.
 create function public.edit_draft(p_draft_id uuid, p_version integer, p_subject text, p_content text, p_details jsonb DEFAULT NULL::jsonb)
@@ -122,7 +140,7 @@ create function public.list_ai_switches()
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_ai_switches() to authenticated;
 
--- {now, items}: the caller's drafts and requests that changed after this place in (updated_at, id), oldest first; ids and states, no text.
+-- {now, items}: the caller's drafts, requests and suggestions that changed after this place in (updated_at, id), oldest first; ids and states, no text.
 create function public.list_changes(p_after timestamp with time zone DEFAULT NULL::timestamp with time zone, p_after_id uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 100)
   returns jsonb language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
@@ -151,6 +169,18 @@ create function public.list_model_routes()
   returns TABLE(kind text, draft_type text, purpose text, model text, degraded_model text) language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.list_model_routes() to authenticated;
+
+-- An admin sees the rules, their thresholds and weights.
+create function public.list_suggestion_rules()
+  returns TABLE(rule_key text, suggestion_type text, stance text, watches text, is_on boolean, weight numeric, thresholds jsonb, description text, updated_at timestamp with time zone) language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_suggestion_rules() to authenticated;
+
+-- {items, next}: what is proposed to the caller, the highest score first; of one client it is brought up to date first. next is what to pass for the next page, null on the last.
+create function public.list_suggestions(p_client_id uuid DEFAULT NULL::uuid, p_priority text DEFAULT NULL::text, p_type text DEFAULT NULL::text, p_include_snoozed boolean DEFAULT false, p_limit integer DEFAULT 20, p_after_score numeric DEFAULT NULL::numeric, p_after_id uuid DEFAULT NULL::uuid)
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.list_suggestions(uuid,text,text,boolean,integer,numeric,uuid) to authenticated;
 
 -- {version, context} for the API: context is null where version is what the reader (p_shown) or the API (p_kept) has; takes a request slot unless the reader has it.
 create function public.load_client_context(p_client_id uuid, p_days integer DEFAULT 30, p_shown text DEFAULT NULL::text, p_kept text DEFAULT NULL::text)
@@ -248,6 +278,18 @@ create function public.set_model_route(p_kind text, p_draft_type text, p_purpose
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.set_model_route(text,text,text,text,text) to authenticated;
 
+-- An admin switches a rule on or off and sets its weight and thresholds; what is null stays. All clients are evaluated again.
+create function public.set_suggestion_rule(p_rule_key text, p_is_on boolean DEFAULT NULL::boolean, p_weight numeric DEFAULT NULL::numeric, p_thresholds jsonb DEFAULT NULL::jsonb)
+  returns void language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.set_suggestion_rule(text,boolean,numeric,jsonb) to authenticated;
+
+-- A person puts a suggestion off until a time within a year.
+create function public.snooze_suggestion(p_suggestion_id uuid, p_until timestamp with time zone)
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.snooze_suggestion(uuid,timestamp with time zone) to authenticated;
+
 -- Workers, before the provider is asked: records the custom ids and parks the jobs for a day, their money set aside.
 create function public.start_batch(p_provider text, p_jobs jsonb)
   returns TABLE(batch_id uuid, job_id uuid, custom_id uuid) language sql volatile security invoker
@@ -271,6 +313,12 @@ create function public.undo_send(p_draft_id uuid)
   returns public.ai_drafts language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.undo_send(uuid) to authenticated;
+
+-- A person takes back what accepting or dismissing did; it is pending again. PT409 moved_on, and nothing changed, where somebody has gone on from there.
+create function public.undo_suggestion(p_suggestion_id uuid)
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.undo_suggestion(uuid) to authenticated;
 
 -- Behind acknowledge_alert.
 create function agent.acknowledge_alert_v1(p_alert_id uuid)
@@ -327,6 +375,12 @@ create function agent.base64url(p_bytes bytea)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- The suggestion as it was, now accepted by the caller; what follows in this transaction does it.
+create function agent.begin_accept_v1(p_suggestion_id uuid)
+  returns public.agent_suggestions language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.begin_accept_v1(uuid) to authenticated;
+
 -- Locks the caller's job and opens ai_drafts for this transaction. result_id is set when the same fence completed it before.
 create function agent.begin_complete_v1(OUT request_id uuid, OUT client_id uuid, OUT result_id uuid, OUT payload jsonb)
   returns record language plpgsql volatile security definer
@@ -334,11 +388,23 @@ create function agent.begin_complete_v1(OUT request_id uuid, OUT client_id uuid,
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.begin_complete_v1() to authenticated;
 
+-- Opens an evaluation in this transaction: of one client for the person who asks, or of all clients of the sweeping agent's user that changed or are due. Returns them; null where the sweep is done already.
+create function agent.begin_evaluation_v1(p_client_id uuid)
+  returns uuid[] language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.begin_evaluation_v1(uuid) to authenticated;
+
 -- Behind begin_send_job.
 create function agent.begin_send_v1()
   returns jsonb language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.begin_send_v1() to authenticated;
+
+-- The suggestion as it was, now pending again; what follows in this transaction takes it back.
+create function agent.begin_undo_v1(p_suggestion_id uuid)
+  returns public.agent_suggestions language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.begin_undo_v1(uuid) to authenticated;
 
 -- One row in the books. Granted to nobody.
 create function agent.book_attempt(p_job agent.jobs, p_provider text, p_model text, p_outcome text, p_usage jsonb)
@@ -415,6 +481,13 @@ create function agent.clean_text(p_text text, p_max integer)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.clean_text(text,integer) to authenticated;
 
+-- The facts of those of the clients that the caller sees and AI may work on, at that time.
+create function agent.client_facts_v1(p_client_ids uuid[], p_now timestamp with time zone)
+  returns agent.client_facts[] language sql stable security invoker
+  set enable_nestloop = off
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.client_facts_v1(uuid[],timestamp with time zone) to authenticated;
+
 -- Ends jobs without a result and tells the people who asked. Granted to nobody.
 create function agent.close_jobs(p_job_ids uuid[], p_state text, p_code text)
   returns void language sql volatile security invoker
@@ -426,6 +499,12 @@ create function agent.completing_request_id()
   returns uuid language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.completing_request_id() to authenticated;
+
+-- Fills agent.stage_statistics afresh; returns the number of stages. Granted to nobody.
+create function agent.compute_stage_statistics()
+  returns integer language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
 
 -- US dollars to six places at the price of that moment; null without one, 0 where no model was asked. p_input_tokens: those not cached.
 create function agent.cost_usd(p_provider text, p_model text, p_at timestamp with time zone, p_input_tokens bigint, p_cache_write_tokens bigint, p_cache_read_tokens bigint, p_output_tokens bigint, p_is_batch boolean DEFAULT false)
@@ -469,6 +548,18 @@ create function agent.delete_drafts_v1(p_draft_ids uuid[])
   returns jsonb language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.delete_drafts_v1(uuid[]) to authenticated;
+
+-- Behind dismiss_suggestion.
+create function agent.dismiss_suggestion_v1(p_suggestion_id uuid, p_reason text)
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.dismiss_suggestion_v1(uuid,text) to authenticated;
+
+-- action_data that asks for the draft of a mail.
+create function agent.draft_action(p_purpose text, p_contact_id uuid DEFAULT NULL::uuid, p_deal_id uuid DEFAULT NULL::uuid, p_hints text DEFAULT NULL::text)
+  returns jsonb language sql immutable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.draft_action(text,uuid,uuid,text) to authenticated;
 
 -- SHA-256 over canonical JSON: jsonb orders and deduplicates its keys. All arguments are text or jsonb, so it is immutable in truth.
 create function agent.draft_content_hash(p_draft_type text, p_recipient text, p_subject text, p_content text, p_details jsonb)
@@ -518,6 +609,20 @@ create function agent.erase_client_ai_data_v1(p_client_id uuid)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.erase_client_ai_data_v1(uuid) to authenticated;
 
+-- Evaluates clients for the caller, under their row-level security, between begin_evaluation_v1 and store_evaluation_v1.
+create function agent.evaluate_v1(p_client_ids uuid[])
+  returns jsonb language plpgsql volatile security invoker
+  set DateStyle = ISO, YMD
+  set TimeZone = UTC
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.evaluate_v1(uuid[]) to authenticated;
+
+-- Does what a suggestion proposes, as the caller: asks for the draft, creates the task, logs the activity or moves the deal. Returns what undo needs.
+create function agent.execute_action(p_suggestion public.agent_suggestions)
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.execute_action(public.agent_suggestions) to authenticated;
+
 -- Open drafts whose time is over become expired, never approved; returns how many, 1000 at most. Granted to nobody.
 create function agent.expire_drafts()
   returns integer language plpgsql volatile security invoker
@@ -548,6 +653,12 @@ create function agent.find_unfinished(p_draft public.ai_drafts)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Notes what accepting created, for undo.
+create function agent.finish_accept_v1(p_suggestion_id uuid, p_result jsonb)
+  returns void language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.finish_accept_v1(uuid,jsonb) to authenticated;
+
 -- Closes the caller's job on the draft that this transaction wrote.
 create function agent.finish_complete_v1(p_result_id uuid, p_provider text, p_model text, p_usage jsonb)
   returns void language plpgsql volatile security definer
@@ -560,6 +671,12 @@ create function agent.finish_send_v1(p_outcome text, p_code text, p_reply text)
   returns uuid language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.finish_send_v1(text,text,text) to authenticated;
+
+-- Closes the calling agent's sweep.
+create function agent.finish_sweep_v1(p_result jsonb)
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.finish_sweep_v1(jsonb) to authenticated;
 
 -- Nine in the morning, so many days from now. Definer: only admins read the settings.
 create function agent.follow_up_at()
@@ -622,11 +739,29 @@ create function agent.is_agent()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.is_agent() to authenticated;
 
+-- Whether AI may work for this user, as require_ai_on asks. Granted to nobody.
+create function agent.is_ai_on(p_user_id uuid)
+  returns boolean language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Whether a budget that this user spends from is used up by 80 %: then the cheaper model is taken. Granted to nobody.
 create function agent.is_degraded(p_user_id uuid)
   returns boolean language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Whether this transaction evaluates clients of the caller: only then does the agent see them, and are suggestions written.
+create function agent.is_evaluating()
+  returns boolean language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.is_evaluating() to authenticated;
+
+-- Whether something may have changed for the caller since this client was evaluated.
+create function agent.is_evaluation_due_v1(p_client_id uuid)
+  returns boolean language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.is_evaluation_due_v1(uuid) to authenticated;
 
 -- Whether a hold is on this client or this user. Granted to nobody.
 create function agent.is_held(p_client_id uuid, p_user_id uuid)
@@ -645,6 +780,12 @@ create function agent.is_usage(p_usage jsonb)
   returns boolean language sql immutable security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.is_usage(jsonb) to authenticated;
+
+-- Whether a closed deal's stage says that it was won: "won", "Closed Won".
+create function agent.is_won(p_stage text)
+  returns boolean language sql immutable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.is_won(text) to authenticated;
 
 -- Locks the job that a token was minted for, or PT403, PT409 stale_fence. Granted to nobody.
 create function agent.job_of_token(p_job_token text)
@@ -682,6 +823,12 @@ create function agent.list_model_routes_v1()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.list_model_routes_v1() to authenticated;
 
+-- Behind list_suggestion_rules.
+create function agent.list_suggestion_rules_v1()
+  returns SETOF agent.suggestion_rules language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.list_suggestion_rules_v1() to authenticated;
+
 -- The user's approved, unsent email, locked, or PT404, PT409. Granted to nobody.
 create function agent.lock_approved_mail(p_draft_id uuid, p_user_id uuid)
   returns public.ai_drafts language plpgsql volatile security invoker
@@ -698,6 +845,12 @@ create function agent.lock_open_draft(p_draft_id uuid, p_user_id uuid)
 create function agent.lock_send()
   returns public.ai_sends language plpgsql volatile security invoker
   set enable_seqscan = off
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- The caller's suggestion, locked, or PT404.
+create function agent.lock_suggestion_v1(p_suggestion_id uuid)
+  returns public.agent_suggestions language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -731,6 +884,12 @@ create function agent.next_turn(p_user_id uuid, p_priority smallint)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Has clients evaluated soon, for their owners. An adapter whose tables have no client_id calls it from triggers of its own. Granted to nobody.
+create function agent.note_changes(p_client_ids uuid[])
+  returns void language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
 -- Behind log_sends: notes what it wrote into the CRM for one mail of the caller, once.
 create function agent.note_logged_v1(p_send_id uuid, p_written jsonb)
   returns void language plpgsql volatile security definer
@@ -748,6 +907,12 @@ create function agent.note_written_v1(p_draft_id uuid, p_written jsonb)
   returns public.ai_drafts language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.note_written_v1(uuid,jsonb) to authenticated;
+
+-- The open deals of these clients that the caller sees.
+create function agent.open_deals_v1(p_facts agent.client_facts[], p_now timestamp with time zone)
+  returns SETOF agent.deal_facts language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.open_deals_v1(agent.client_facts[],timestamp with time zone) to authenticated;
 
 -- Behind queue_send_v1: the job and its record, for an approved mail of the caller.
 create function agent.open_send_v1(p_draft_id uuid, p_send_again boolean)
@@ -773,6 +938,18 @@ create function agent.queue_send_v1(p_draft_id uuid, p_send_again boolean DEFAUL
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.queue_send_v1(uuid,boolean) to authenticated;
 
+-- Makes a job for each user, or for this one, with clients that changed or are due; returns how many. Granted to nobody.
+create function agent.queue_sweeps(p_only_user_id uuid DEFAULT NULL::uuid)
+  returns integer language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- What claim_jobs does before it looks at the queue.
+create function agent.queue_sweeps_v1(p_kinds text[])
+  returns integer language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.queue_sweeps_v1(text[]) to agent_worker;
+
 -- Writes an alert, or counts one more of the same. Only figures, ids and codes go into it. Granted to nobody.
 create function agent.raise_alert(p_kind text, p_key text, p_severity text, p_message text, p_details jsonb)
   returns void language sql volatile security invoker
@@ -797,11 +974,23 @@ create function agent.raise_rate_alerts()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- Why a suggestion ranks where it does, for people.
+create function agent.rank_words(p_suggestion public.agent_suggestions, p_accepted bigint, p_dismissed bigint)
+  returns text language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rank_words(public.agent_suggestions,bigint,bigint) to authenticated;
+
 -- Behind record_consent.
 create function agent.record_consent_v1(p_kind text, p_granted boolean, p_client_id uuid, p_subject_user_id uuid, p_reason text)
   returns public.ai_consents language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.record_consent_v1(text,boolean,uuid,uuid,text) to authenticated;
+
+-- The caller's own, for evaluations.
+create function agent.refused_evidence_v1(p_client_ids uuid[])
+  returns SETOF agent.refused_evidence language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.refused_evidence_v1(uuid[]) to authenticated;
 
 -- Behind reject_draft.
 create function agent.reject_draft_v1(p_draft_id uuid, p_reason text)
@@ -841,6 +1030,12 @@ create function agent.require_live_session()
 
 -- PT409 legal_hold where a hold is on the client or the user. Granted to nobody.
 create function agent.require_not_held(p_client_id uuid, p_user_id uuid)
+  returns void language plpgsql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- PT409 suggestion_closed unless it is pending. Granted to nobody.
+create function agent.require_open(p_suggestion public.agent_suggestions)
   returns void language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
@@ -911,6 +1106,66 @@ create function agent.route_model(p_user_id uuid, p_kind text, p_payload jsonb)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- How evidence names a record.
+create function agent.row_of(p_table text, p_id uuid)
+  returns jsonb language sql immutable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.row_of(text,uuid) to authenticated;
+
+-- In at most 14 days it is so many years since the first order, or since the last deal was won.
+create function agent.rule_anniversary_v1(p_facts agent.client_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_anniversary_v1(agent.client_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- An open deal's closing date has passed: a task to set a new one, and after 90 days the proposal to close it as lost.
+create function agent.rule_close_date_passed_v1(p_deals agent.deal_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_close_date_passed_v1(agent.deal_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- Nothing has happened for 7 days, or for longer than nine of ten of the client's own gaps; not while something is planned, nor while a message waits for its answer.
+create function agent.rule_no_activity_v1(p_facts agent.client_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_no_activity_v1(agent.client_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- No order for one and a half times the usual gap and for longer than nine of ten of the client's own, where there were at least 4.
+create function agent.rule_order_rhythm_broken_v1(p_facts agent.client_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_order_rhythm_broken_v1(agent.client_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- An open task's time has passed.
+create function agent.rule_overdue_task_v1(p_facts agent.client_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_overdue_task_v1(agent.client_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- The newest activity of positive sentiment is at most 14 days old.
+create function agent.rule_positive_activity_v1(p_facts agent.client_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_positive_activity_v1(agent.client_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- A deal is in its stage for 14 days, or for longer than three of four deals of the pipeline.
+create function agent.rule_stalled_deal_v1(p_deals agent.deal_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_stalled_deal_v1(agent.deal_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- The newest mail or call came from the client and nothing has answered it for so many hours.
+create function agent.rule_unanswered_message_v1(p_facts agent.client_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_unanswered_message_v1(agent.client_facts[],jsonb,timestamp with time zone) to authenticated;
+
+-- From when the deal came into its stage to its closing date there is less time than three of four deals took that were won from there.
+create function agent.rule_unlikely_close_v1(p_deals agent.deal_facts[], p_thresholds jsonb, p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.rule_unlikely_close_v1(agent.deal_facts[],jsonb,timestamp with time zone) to authenticated;
+
 -- Behind run_maintenance.
 create function agent.run_maintenance_v1(p_task text, p_delivered uuid[])
   returns jsonb language plpgsql volatile security definer
@@ -971,6 +1226,12 @@ create function agent.set_model_route_v1(p_kind text, p_draft_type text, p_purpo
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.set_model_route_v1(text,text,text,text,text) to authenticated;
 
+-- Behind set_suggestion_rule.
+create function agent.set_suggestion_rule_v1(p_rule_key text, p_is_on boolean, p_weight numeric, p_thresholds jsonb)
+  returns void language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.set_suggestion_rule_v1(text,boolean,numeric,jsonb) to authenticated;
+
 -- Ends the running attempt of a job, if one is: its cost from the tokens and the price of its day; without tokens, all that was set aside.
 create function agent.settle(p_job_id uuid, p_outcome text, p_usage jsonb)
   returns boolean language plpgsql volatile security invoker
@@ -995,11 +1256,29 @@ create function agent.sign_jwt(p_claims jsonb, p_kid text)
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- What every rule that is on finds: true now, or at a later time that is known already.
+create function agent.signals_v1(p_facts agent.client_facts[], p_now timestamp with time zone)
+  returns SETOF agent.signal language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.signals_v1(agent.client_facts[],timestamp with time zone) to authenticated;
+
 -- The key id that signs now, or null. Granted to nobody.
 create function agent.signing_kid()
   returns text language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Behind snooze_suggestion.
+create function agent.snooze_suggestion_v1(p_suggestion_id uuid, p_until timestamp with time zone)
+  returns jsonb language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.snooze_suggestion_v1(uuid,timestamp with time zone) to authenticated;
+
+-- The pipeline's pace, for evaluations and insights.
+create function agent.stage_statistics_v1()
+  returns SETOF agent.stage_statistics language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.stage_statistics_v1() to authenticated;
 
 -- For each of these open drafts of the caller that is out of date: what in the CRM is no longer as it was when it was written.
 create function agent.stale_reasons(p_draft_ids uuid[])
@@ -1015,17 +1294,42 @@ create function agent.start_batch_v1(p_provider text, p_jobs jsonb)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.start_batch_v1(text,jsonb) to agent_worker;
 
+-- Writes what an evaluation found, as the newest state of these clients for the caller, and closes it. Returns counts.
+create function agent.store_evaluation_v1(p_client_ids uuid[], p_facts agent.client_facts[], p_proposals agent.proposal[], p_due agent.client_watches[])
+  returns jsonb language plpgsql volatile security definer
+  set enable_nestloop = off
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.store_evaluation_v1(uuid[],agent.client_facts[],agent.proposal[],agent.client_watches[]) to authenticated;
+
 -- Behind submit_batch.
 create function agent.submit_batch_v1(p_batch_id uuid, p_provider_batch_id text, p_usage jsonb)
   returns void language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.submit_batch_v1(uuid,text,jsonb) to agent_worker;
 
+-- Behind list_suggestions.
+create function agent.suggestion_page(p_client_id uuid, p_priority text, p_type text, p_include_snoozed boolean, p_limit integer, p_after_score numeric, p_after_id uuid)
+  returns jsonb language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.suggestion_page(uuid,text,text,boolean,integer,numeric,uuid) to authenticated;
+
+-- The rules that are on, their thresholds with the organisation's time zone.
+create function agent.suggestion_rules_v1()
+  returns SETOF agent.suggestion_rules language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.suggestion_rules_v1() to authenticated;
+
 -- Behind take_request_slot.
 create function agent.take_request_slot_v1(p_kind text)
   returns integer language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.take_request_slot_v1(text) to authenticated;
+
+-- AFTER DELETE statement trigger of agent_suggestions.
+create function agent.tg_agent_suggestions__remember()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
 
 -- After a request: has nobody taken work for ten minutes?
 create function agent.tg_ai_draft_requests__alert()
@@ -1054,6 +1358,18 @@ create function agent.tg_ai_interactions__alert()
 -- BEFORE statement trigger of ai_prompt_versions, for everybody.
 create function agent.tg_ai_prompt_versions__refuse_change()
   returns trigger language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- AFTER INSERT and UPDATE statement triggers of clients.
+create function agent.tg_clients__note_owner()
+  returns trigger language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+-- Granted to nobody.
+
+-- AFTER statement triggers of the tables behind crm.activities, deals, tasks and orders: one insert a statement, however many rows.
+create function agent.tg_crm__note_change()
+  returns trigger language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
@@ -1105,6 +1421,12 @@ create function agent.time_zone()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.time_zone() to authenticated;
 
+-- Calls a request off, or deletes its draft that nobody has touched; else says what has been done with it.
+create function agent.undo_draft(p_request_id uuid)
+  returns text language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.undo_draft(uuid) to authenticated;
+
 -- Behind undo_send; returns what approving wrote into the CRM.
 create function agent.undo_send_v1(p_draft_id uuid)
   returns jsonb language plpgsql volatile security definer
@@ -1128,6 +1450,12 @@ create function agent.waiting_job()
   returns TABLE(due_at timestamp with time zone) language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Those of the clients that AI may not work on: switched off, or consent withdrawn.
+create function agent.without_ai_v1(p_client_ids uuid[])
+  returns SETOF uuid language sql stable security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.without_ai_v1(uuid[]) to authenticated;
 
 -- Adds one task as the caller, theirs unless assigned. Returns {kind, id, row} for crm.undo.
 create function crm.create_task(p_client_id uuid, p_title text, p_description text, p_due_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_priority text DEFAULT 'medium'::text, p_deal_id uuid DEFAULT NULL::uuid, p_assigned_to uuid DEFAULT NULL::uuid)

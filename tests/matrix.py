@@ -66,6 +66,13 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
         "insert into public.ai_sends (draft_id, user_id, channel, state, content_hash, ended_at) "
         "select id, created_by, 'mailto', 'undone', content_hash, now() from public.ai_drafts"
     )
+    db.execute(
+        "insert into public.agent_suggestions (client_id, assigned_to, suggestion_type, title, rule_key, score, "
+        "dedupe_key, action_data) "
+        "select id, owner_id, 'follow_up', 'Call', 'no_activity', 50, 'x', '{\"kind\": \"task\", \"title\": \"Call\"}' "
+        "from public.clients"
+    )
+    suggestion = world.value("select id from public.agent_suggestions where client_id = %s", world.clients["Acme"])
     request = world.request()
     world.request("eve", "Bolt")
     jobs = {job["user_id"]: job for job in world.claim(limit=2, lease=300)}
@@ -86,7 +93,7 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
     deal = world.value("select id from public.deals where client_id = %s", world.clients["Acme"])
     values = {"ada": world.users["ada"], "bob": world.users["bob"], "acme": world.clients["Acme"], "deal": deal,
               "draft": draft["id"], "hash": draft["content_hash"], "request": request["id"], "token": running["token"],
-              "job": running["job_id"], "nobody": nobody, "alert": alert}  # fmt: skip
+              "job": running["job_id"], "nobody": nobody, "alert": alert, "suggestion": suggestion}  # fmt: skip
     return Scene(world, callers, values)
 
 

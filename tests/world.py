@@ -127,8 +127,10 @@ class World:
             jobs.append(self.request(who, client, p_deal_id=deal)["job_id"])
         return jobs
 
-    def claim(self, limit: int = 1, lease: int = 60) -> list[dict[str, Any]]:
-        return self.worker.rpc("claim_jobs", p_limit=limit, p_lease_seconds=lease)
+    def claim(
+        self, limit: int = 1, lease: int = 60, kinds: tuple[str, ...] = ("draft", "send")
+    ) -> list[dict[str, Any]]:
+        return self.worker.rpc("claim_jobs", p_kinds=list(kinds), p_limit=limit, p_lease_seconds=lease)
 
     def complete(self, job: dict[str, Any], **arguments: Any) -> uuid.UUID:
         written = {

@@ -18,7 +18,18 @@ from agent_service.api.contexts import Contexts
 from agent_service.api.edge import Edge
 from agent_service.api.metrics import Metrics
 from agent_service.api.problems import Problem, add_handlers
-from agent_service.api.routes import admin, consents, context, drafts, generate, live, operations, privacy
+from agent_service.api.routes import (
+    admin,
+    consents,
+    context,
+    drafts,
+    generate,
+    live,
+    operations,
+    privacy,
+    rules,
+    suggestions,
+)
 from agent_service.api.services import Services, Tick
 from agent_service.jobs import Jobs
 from agent_service.settings import Settings
@@ -71,7 +82,7 @@ def create_app(
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
-    for module in (context, generate, drafts, live, consents, admin, privacy, operations):
+    for module in (context, generate, drafts, suggestions, live, consents, admin, rules, privacy, operations):
         app.include_router(module.router, max_body_size=chosen.max_body)
     add_handlers(app)
     app.add_middleware(Edge, metrics=metrics, max_body=chosen.max_body)

@@ -31,6 +31,7 @@ COMMANDS = {
     "policies": Lazy("policies:policies", "Write what the migrations amount to for rights, or --check it."),
     "seed": Lazy("seeding:seed_command", "Fill an empty CRM with a small, believable one, or one of any size."),
     "serve": Lazy("serve:serve", "Run the HTTP API."),
+    "suggest": Lazy("suggest:suggest", "Show what is proposed to a person, for all clients or one."),
     "uninstall": Lazy("uninstalling:uninstall_command", "Remove all of it from a project again."),
     "work": Lazy("work:work", "Do the jobs that are due."),
 }

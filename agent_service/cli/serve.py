@@ -18,7 +18,7 @@ from agent_service.mail import server_of
 from agent_service.settings import WORKER_FIELDS, Settings, load_settings
 from agent_service.supabase import Supabase
 from agent_service.writing import providers_of
-from workers import draft, send
+from workers import draft, send, sweep
 from workers.maintenance import tend
 from workers.runner import Runner, RunnerOptions
 
@@ -59,7 +59,7 @@ def make_tick(settings: Settings) -> Tick:
             settings.supabase_url, settings.supabase_publishable_key, max_connections=connections
         ) as supabase:
             jobs, providers = Jobs(supabase, key), providers_of(settings)
-            handlers = {draft.KIND: draft.make_handler(jobs, providers)}
+            handlers = {draft.KIND: draft.make_handler(jobs, providers), sweep.KIND: sweep.make_handler(jobs)}
             if server is not None:  # else mails wait for a worker that has one
                 handlers[send.KIND] = send.make_handler(jobs, server)
             runner = Runner(jobs, handlers, TICK_OPTIONS)

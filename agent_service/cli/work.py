@@ -20,7 +20,7 @@ from agent_service.mail import MailServer, server_of
 from agent_service.settings import WORKER_FIELDS, Settings, load_settings
 from agent_service.supabase import Supabase
 from agent_service.writing import Providers, providers_of
-from workers import draft, send
+from workers import draft, send, sweep
 from workers.batch import BatchRunner
 from workers.listener import listen
 from workers.maintenance import maintain, tend
@@ -31,7 +31,7 @@ __all__ = ["work"]
 EXIT_DRAINED = 0
 EXIT_FAILED = 1
 EXIT_NO_SERVER = 2
-KINDS = (draft.KIND, send.KIND)
+KINDS = (draft.KIND, send.KIND, sweep.KIND)
 
 
 def work(
@@ -46,7 +46,7 @@ def work(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every job, not only trouble.")] = False,
 ) -> None:
-    """Do the jobs that are due: write drafts under the rights of those who asked.
+    """Do the jobs that are due: write drafts, send mails, look for what to suggest, each under its user's rights.
 
     Exit codes with --once: 0 nothing is due any more, 1 a job failed for good, 2 wrong settings or no server.
     """
@@ -109,7 +109,7 @@ async def _run(
 
 def _handlers(server: MailServer | None, kinds: set[str], jobs: Jobs, providers: Providers) -> dict[str, Handler]:
     """Those that this installation can do: without SMTP_URL mails wait for a worker that has it."""
-    handlers = {draft.KIND: draft.make_handler(jobs, providers)}
+    handlers = {draft.KIND: draft.make_handler(jobs, providers), sweep.KIND: sweep.make_handler(jobs)}
     if server is not None:
         handlers[send.KIND] = send.make_handler(jobs, server)
     return {kind: handler for kind, handler in handlers.items() if kind in kinds}
@@ -136,7 +136,7 @@ def _report(summary: Summary) -> dict[str, object]:
 
 def _sentence(summary: Summary, *, once: bool) -> str:
     words = {
-        "done": "written",
+        "done": "done",
         "sent": "sent in a batch",
         "queued": "to be tried again",
         "returned": "given back",

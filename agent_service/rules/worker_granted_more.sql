@@ -8,6 +8,6 @@ where role = 'agent_worker'
     and regexp_replace(name, '^agent\.(\w+)_v\d+\(.*|^(?:public|agent)\.(\w+)\(.*', '\1\2')
     in (
       'check_request', 'claim_jobs', 'claim_job', 'heartbeat_job', 'fail_job', 'reserve_budget', 'run_maintenance', 'start_batch',
-      'submit_batch', 'poll_batches', 'end_batch'
+      'submit_batch', 'poll_batches', 'end_batch', 'queue_sweeps'
     )
   )

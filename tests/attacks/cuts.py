@@ -233,6 +233,22 @@ CUTS: Cuts = {
         "contact": ("and v_request.contact_id is not distinct from p_contact_id", ""),
     },
     "public.request_draft": {"person": ("perform agent.require_person();", "")},
+    "public.list_suggestions": {"person": ("perform agent.require_person();", "")},
+    "agent.lock_suggestion_v1": {
+        "live session": ("agent.require_live_session()", "auth.uid()"),
+        "whose": (" and assigned_to = v_user_id", ""),
+    },
+    "agent.finish_accept_v1": {
+        "transaction": (" and resolved_at = now()", ""),
+        "once": (" and result is null", ""),
+    },
+    "agent.begin_evaluation_v1": {
+        "switch": ("perform agent.require_ai_on(v_user_id, p_client_id);", ""),
+        "one client": (" or p_client_id is not null then", " then"),
+    },
+    "agent.is_evaluating": {"transaction": (" and s.evaluating_xid = pg_current_xact_id_if_assigned()", "")},
+    "agent.list_suggestion_rules_v1": {"admin": ("perform agent.require_admin();", "")},
+    "agent.set_suggestion_rule_v1": {"admin": ("perform agent.require_admin();", "")},
 }
 
 POLICY_CUTS: Cuts = {
@@ -240,6 +256,16 @@ POLICY_CUTS: Cuts = {
     "ai_drafts_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_draft_revisions_select_owner": {"agent": ("(( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "true")},
     "ai_sends_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
+    "agent_suggestions_select_own": {
+        "agent": (
+            "(( SELECT agent.is_agent() AS is_agent) IS NOT TRUE) OR ( SELECT agent.is_evaluating() AS is_evaluating)",
+            "true",
+        ),
+        "client visible": (
+            "(EXISTS ( SELECT\n   FROM crm.clients c\n  WHERE (c.id = agent_suggestions.client_id)))",
+            "true",
+        ),
+    },
     "ai_interactions_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_drafts_insert_completing_agent": {
         "created_by": ("(created_by = ( SELECT auth.uid() AS uid))", "true"),

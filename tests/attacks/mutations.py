@@ -22,6 +22,15 @@ NOT_CONTROLS = {
     "trigger public.deals.agent_record_first_stage": "keeps a deal's history",
     "trigger public.deals.agent_record_stage": "keeps a deal's history",
     "trigger agent.jobs.jobs_notify_insert": "wakes workers",
+    **{
+        f"trigger public.{table}.agent_note_{command}": "has clients evaluated"
+        for table in ("activities", "deals", "tasks", "orders")
+        for command in ("insert", "update", "delete")
+    },
+    "trigger public.clients.agent_note_insert": "has clients evaluated",
+    "trigger public.clients.agent_note_update": "has clients evaluated",
+    "guard public.complete_sweep_job: not_an_agent": "says why; finish_sweep_v1 refuses who has no sweep",
+    "trigger public.agent_suggestions.agent_suggestions_remember": "keeps what was dismissed away",
     "guard agent.promote_signing_key: There is no signing key %L, or it is retired.": "helps a DBA",
     "guard agent.add_standby_key: Vault has no secret named %L of at least 32 characters.": "helps a DBA",
     "guard agent.mint_worker_key: p_days is %s; a worker key lives 1 to 730 days.": "helps a DBA",
@@ -46,6 +55,8 @@ NOT_CONTROLS = {
     "search_path agent.list_ai_switches_v1": "the same: all rows, in the order of an index",
     "search_path agent.list_model_routes_v1": "the same",
     "search_path agent.list_legal_holds_v1": "the same",
+    "search_path agent.list_suggestion_rules_v1": "the same",
+    "search_path agent.stage_statistics_v1": "the same",
     "search_path agent.tg_ai_interactions__alert": "its table is written under the path of other functions alone",
     "search_path agent.tg_jobs__alert": "the same",
     "search_path agent.tg_jobs__end_send": "the same",

@@ -91,6 +91,8 @@ class _Builder:
         world.conn.execute(
             "update auth.users set banned_until = now() + interval '1 day' where id = %s", [scene.banned]
         )
+        # What was built is no change: no sweep is due.
+        world.conn.execute("delete from agent.client_changes")
         scene.secret = world.value("select decrypted_secret from vault.decrypted_secrets where name = 'test_secret'")
         return scene
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from agent_service.database import migrate, read_migrations
-from tests.conftest import DEBIAN_15, started
+from tests.conftest import DEBIAN_15
 from tests.npm import install
 
 pytestmark = pytest.mark.xdist_group("supabase_cli")  # one installs, and one at a time
@@ -150,22 +150,15 @@ def test_the_cli_goes_on_from_our_work(cli: Cli, database15: Any) -> None:
     assert (status, answer["applied"]) == (0, [])
 
 
-@pytest.fixture
-def own_server(pg15: Any) -> Iterator[Any]:
-    """A second Postgres 15: a role's settings, which uninstalling resets, are those of all databases of a server."""
-    with started(DEBIAN_15) as server:
-        yield server
-
-
 def test_it_goes_into_a_projects_own_history_and_out_again(
-    cli: Cli, own_server: Any, make_host: Any, tmp_path: Path
+    cli: Cli, pg15: Any, make_host: Any, database15: Any, tmp_path: Path
 ) -> None:
     folder = tmp_path / "supabase" / "migrations"
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "supabase" / "config.toml", tmp_path / "supabase")
     (folder / "20200101000000_older.sql").write_text("create table public.regions (id uuid primary key);")
     (folder / "20990101000000_newer.sql").write_text("alter table public.regions add column name text;")
-    host = make_host(own_server, "cli_own_history")
+    host = make_host(pg15, "cli_own_history")
     assert cli(host, "db", "push", cwd=tmp_path)[0] == 0
     before = dump(host)
 

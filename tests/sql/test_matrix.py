@@ -132,7 +132,7 @@ FAULTS: list[tuple[str, Callable[..., list[str]], tuple[str, ...], str]] = [
     ),
     (
         "grant execute on function public.claim_jobs to public",
-        check_function, ("claim_jobs", "bare"), "by owner: 42501 permission denied for function claim_jobs_v1",
+        check_function, ("claim_jobs", "bare"), "by owner: 42501 permission denied for function queue_sweeps_v1",
     ),
     (
         "create or replace function agent.require_person() returns uuid language sql as 'select auth.uid()'",

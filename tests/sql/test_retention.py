@@ -59,7 +59,7 @@ def test_what_is_older_than_the_settings_say_goes_and_the_books_stay(any_world: 
     age(world, 90.1)
     assert retain(world)["retention"] == {
         "public.ai_draft_revisions": 0, "public.ai_drafts": 1, "public.ai_draft_requests": 1, "agent.jobs": 1,
-        "public.ai_interactions": 0, "public.ai_sends": 0,
+        "public.ai_interactions": 0, "public.ai_sends": 0, "public.agent_suggestions": 0,
     }  # fmt: skip
     assert left(world) == (0, 0, 0)
     assert world.value("select count(*) from agent.jobs") == 1
@@ -89,6 +89,7 @@ CHANGES = {
     "agent.jobs": """'{"state": "failed", "failure_code": "crashed"}'""",
     "public.ai_interactions": "'{}'",
     "public.ai_sends": "'{}'",
+    "public.agent_suggestions": "jsonb_build_object('dedupe_key', n)",
 }
 
 
@@ -109,6 +110,11 @@ def test_no_row_of_a_listed_table_is_older_than_it_may_be_by_a_day(any_world: An
     world.conn.execute(
         "insert into public.ai_sends (draft_id, user_id, channel, state, content_hash, ended_at) "
         "select id, created_by, 'mailto', 'undone', content_hash, now() from public.ai_drafts"
+    )
+    world.conn.execute(
+        "insert into public.agent_suggestions (client_id, assigned_to, suggestion_type, title, rule_key, score, "
+        "dedupe_key) values (%s, %s, 'follow_up', 'X', 'no_activity', 1, 'x')",
+        [world.clients["Acme"], world.users["ada"]],
     )
     for table, changes in CHANGES.items():
         columns = world.value(COLUMNS, table)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from agent_service.api.auth import Caller
+from agent_service.api.cursors import read_cursor, write_cursor
 from agent_service.api.models import (
     Approve,
     ApproveMany,
@@ -27,7 +26,7 @@ from agent_service.api.models import (
     Send,
     Sending,
 )
-from agent_service.api.problems import ProblemError, documented
+from agent_service.api.problems import documented
 from agent_service.api.services import App, Person, Services
 from agent_service.mail import mailto_link
 
@@ -178,23 +177,8 @@ async def _page(services: Services, caller: Caller, client_id: UUID | None, aske
         p_client_id=client_id,
         p_status=asked.status,
         p_limit=asked.limit,
-        p_before=None if asked.before is None else _read_cursor(asked.before),
+        p_before=read_cursor(asked.before, field="before"),
     )
-    following = page["next"]
-    shown = DraftPage.model_validate({**page, "next": None if following is None else _write_cursor(following)})
+    shown = DraftPage.model_validate({**page, "next": write_cursor(page["next"])})
     # Written here: FastAPI would validate and write all of it once more, 0.3 ms for 50 drafts.
     return Response(shown.model_dump_json(by_alias=True), media_type="application/json")
-
-
-def _write_cursor(place: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str) -> dict[str, Any]:
-    try:
-        place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, RecursionError):
-        place = None
-    if not isinstance(place, dict):
-        raise ProblemError(400, "invalid_argument", "before is not the next of a page.", hint="Leave it out.")
-    return place

@@ -69,7 +69,7 @@ ATTACKS = [
         lambda s: [approve(s.mail, s.mail_hash)],
         CLOSED,
         held=lambda s: Held(OWNER, approve(s.mail, s.mail_hash)),
-        changes=frozenset({"public.ai_drafts", "public.activities", "agent.audit_log"}),
+        changes=frozenset({"public.ai_drafts", "public.activities", "agent.audit_log", "agent.client_changes"}),
         unharmed="select count(*) = 1 from activities where subject = 'News'",
         given="select testing.cut('agent.note_written_v1', ' and written is null', '')",
         proves=("code agent.lock_open_draft: lock",),

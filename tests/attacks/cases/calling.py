@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.attacks.cases.answers import NO_FUNCTION
 from tests.attacks.cases.keys import FILES
 from tests.attacks.cases.people import ADMIN, AGENT, ANON, EVERYBODY, OWNER, SERVICE_ROLE, WORKER
+from tests.attacks.cases.suggesting_values import OF_SUGGESTIONS
 from tests.attacks.model import Attack, Nothing, Statement, Who, sql
 
 # What may be called, by whom. Everything else that we made must be refused, whatever is added later.
@@ -93,6 +94,7 @@ OF_USERS = OF_ALL | {
     "public.cancel_request",
     *OF_PRIVACY,
     *OF_SENDING,
+    *OF_SUGGESTIONS,
     "public.load_client_context",
     "public.list_changes",
     "agent.set_ai_settings_v1",
@@ -124,6 +126,7 @@ OF_WORKERS = OF_ALL | {
     "public.submit_batch",
     "public.poll_batches",
     "public.end_batch",
+    "agent.queue_sweeps_v1",
 }
 
 CALL_ALL = (FILES / "call_all.sql").read_text()

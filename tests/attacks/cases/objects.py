@@ -9,6 +9,7 @@ from tests.attacks.cases.money_values import IMPOSSIBLE_MONEY
 from tests.attacks.cases.people import AGENT, AGENT_AFTER, ANON, COLLEAGUE, OWNER, SERVICE_ROLE, STRANGER, WORKER
 from tests.attacks.cases.privacy_values import IMPOSSIBLE_PRIVACY
 from tests.attacks.cases.sending_values import IMPOSSIBLE_SENDS
+from tests.attacks.cases.suggesting_values import IMPOSSIBLE_SUGGESTIONS
 from tests.attacks.model import Attack, Call, Nothing, Rows, one_of, refused, rpc, sql, sql_as_owner
 
 # The tables of ours by their keys' types.
@@ -40,6 +41,13 @@ KEYS = {
     "public.ai_draft_revisions": "uuid",
     "public.ai_consents": "bigint",
     "public.ai_sends": "uuid",
+    "public.agent_suggestions": "uuid",
+    "agent.suggestion_rules": "text",
+    "agent.sweeps": "uuid",
+    "agent.client_watches": "uuid, uuid",
+    "agent.client_changes": "bigint",
+    "agent.refused_evidence": "uuid, uuid, text",
+    "agent.stage_statistics": "text",
     "agent.legal_holds": "uuid",
     "agent.data_tables": "text",
     "agent.audit_anchors": "uuid",
@@ -89,6 +97,7 @@ IMPOSSIBLE = {
     **IMPOSSIBLE_MONEY,
     **IMPOSSIBLE_PRIVACY,
     **IMPOSSIBLE_SENDS,
+    **IMPOSSIBLE_SUGGESTIONS,
     "ai_interactions_tokens_check": "update public.ai_interactions set cost_usd = -1",
 }
 

@@ -27,11 +27,13 @@ OTHER_CLIENT = refused("PT403", "agent_refused", "not the client of the job")
 OURS = (
     "ai_drafts", "ai_draft_requests", "ai_interactions", "ai_settings", "deal_stage_history", "ai_budgets",
     "ai_prompts", "ai_prompt_versions", "ai_alerts", "ai_draft_revisions", "ai_consents", "ai_sends",
+    "agent_suggestions",
 )  # fmt: skip
 AGENT_TABLES = (
     "jobs", "failure_codes", "audit_log", "signing_keys", "worker_keys", "host_settings", "model_prices",
     "model_routes", "ai_switches", "ledger", "maintenance_runs", "request_slots", "providers", "batches", "batch_items",
-    "legal_holds", "data_tables", "audit_anchors",
+    "legal_holds", "data_tables", "audit_anchors", "suggestion_rules", "sweeps", "client_watches", "client_changes",
+    "refused_evidence", "stage_statistics",
 )  # fmt: skip
 # A row in each table of ours that has none in the scene.
 FILLED = """
@@ -51,6 +53,13 @@ insert into public.ai_alerts (kind, dedupe_key, severity, message) values ('erro
 insert into public.ai_consents (client_id, kind, granted) values (%(apex)s, 'training', true);
 insert into agent.legal_holds (client_id, reason, set_by) values (%(nemo)s, 'x', %(owner)s);
 insert into agent.audit_anchors (count, head_hash) values (1, 'x');
+insert into public.agent_suggestions (client_id, assigned_to, suggestion_type, title, rule_key, score, dedupe_key)
+values (%(acme)s, %(owner)s, 'follow_up', 'x', 'x', 1, 'x');
+insert into agent.sweeps (user_id) values (%(owner)s);
+insert into agent.client_watches (client_id, user_id) values (%(acme)s, %(owner)s);
+insert into agent.client_changes (client_id, user_id) values (%(acme)s, %(owner)s);
+insert into agent.refused_evidence (user_id, client_id, dedupe_key) values (%(owner)s, %(acme)s, 'x');
+insert into agent.stage_statistics (stage, samples, won, lost) values ('x', 1, 1, 1);
 """
 ALL_OURS = (*(f"agent.{table}" for table in AGENT_TABLES), *(f"public.{table}" for table in OURS))
 NO_POLICY_FOR_AGENTS = "".join(f"drop policy {table}_select_agent on public.{table};" for table in CRM_TABLES)

@@ -109,7 +109,7 @@ def test_a_running_worker_takes_a_request_and_stops_on_sigterm(stack, on_stack, 
         process.send_signal(signal.SIGTERM)
         output, log = process.communicate(timeout=40)
     assert process.returncode == 0
-    assert output.startswith("Stopped: 1 written")
+    assert output.startswith("Stopped: 1 done")
     assert ("listener.connected" in log) == listening
     assert "Dana" not in log
 

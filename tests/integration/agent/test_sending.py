@@ -91,7 +91,8 @@ def test_the_command_sends_where_it_has_a_mail_server(stack, on_stack, mailing, 
         await supabase.rpc("send_draft", {"p_draft_id": draft["id"]}, token=person.token)
 
     on_stack(queue)
-    for environment, ended in (({}, {}), ({"SMTP_URL": server.url()}, {"done": 1})):
+    # Without a mail server nothing but the sweep of what approving has logged.
+    for environment, ended in (({}, {"done": 1}), ({"SMTP_URL": server.url()}, {"done": 1})):
         done = subprocess.run(
             [sys.executable, "-m", "agent_service.cli", "work", "--once", "--json"],
             env=os.environ | stack.env() | environment,
@@ -101,4 +102,4 @@ def test_the_command_sends_where_it_has_a_mail_server(stack, on_stack, mailing, 
             timeout=60,
         )
         assert json.loads(done.stdout)["ended"] == ended
-    assert len(server.accepted) == 1
+        assert len(server.accepted) == len(environment)

@@ -21,6 +21,8 @@ OPERATIONS = [
     ("PUT", "legal-holds", {"clientId": NOBODY, "isHeld": True, "reason": "No."}),
     ("POST", "erasures", {"clientId": NOBODY}),
     ("POST", "exports", {"clientId": NOBODY}),
+    ("GET", "suggestion-rules", None),
+    ("PUT", "suggestion-rules/no_activity", {"isOn": True}),
 ]
 
 
@@ -48,7 +50,10 @@ def test_every_operation_of_admins_is_among_them(api):
     with api.client() as http:
         paths = http.get("/openapi.json").json()["paths"]
     offered = {
-        (method.upper(), path.removeprefix("/api/ai/admin/").replace("{alertId}", NOBODY))
+        (
+            method.upper(),
+            path.removeprefix("/api/ai/admin/").replace("{alertId}", NOBODY).replace("{ruleKey}", "no_activity"),
+        )
         for path, item in paths.items()
         if path.startswith("/api/ai/admin/")
         for method in item

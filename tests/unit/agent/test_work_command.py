@@ -27,7 +27,7 @@ def test_a_drained_queue_is_0_with_one_line_for_people(fake, command):
     fake.add_job()
     result = command("--once")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("Queue drained: 1 written, ")
+    assert result.stdout.startswith("Queue drained: 1 done, ")
     assert len(result.stdout.splitlines()) == 1
 
 
@@ -89,7 +89,7 @@ def test_a_signal_finishes_what_is_held_and_exits_0(fake, worker_env, number):
     finally:
         process.kill()
     assert process.returncode == 0
-    assert output.startswith("Stopped: 1 written")
+    assert output.startswith("Stopped: 1 done")
     assert len(fake.drafts) == 1
 
 
