@@ -122,6 +122,12 @@ create function public.get_client_context(p_client_id uuid, p_days integer DEFAU
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.get_client_context(uuid,integer) to authenticated;
 
+-- The picture of a client: communication, deals, engagement, trend, risks, opportunities, churn and upsell. Computed again where its records have changed, or the day.
+create function public.get_client_intelligence(p_client_id uuid)
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.get_client_intelligence(uuid) to authenticated;
+
 -- A draft of the caller with its edits, what keeps it from being approved, and what has changed in the CRM since it was written.
 create function public.get_draft(p_draft_id uuid)
   returns jsonb language plpgsql stable security invoker
@@ -211,6 +217,12 @@ create function public.record_consent(p_kind text, p_granted boolean, p_client_i
   returns public.ai_consents language sql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 grant execute on function public.record_consent(text,boolean,uuid,uuid,text) to authenticated;
+
+-- The same, computed now.
+create function public.refresh_client_intelligence(p_client_id uuid)
+  returns jsonb language sql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function public.refresh_client_intelligence(uuid) to authenticated;
 
 -- A person asks for another text in place of an open draft. The old one stays open until the new one is there, then becomes superseded.
 create function public.regenerate_draft(p_draft_id uuid, p_hints text DEFAULT NULL::text, p_language text DEFAULT NULL::text, p_interactive boolean DEFAULT false)
@@ -406,6 +418,12 @@ create function agent.begin_undo_v1(p_suggestion_id uuid)
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.begin_undo_v1(uuid) to authenticated;
 
+-- The hour of the day in which the client writes and calls most often, over a year; insufficient_data below 5 messages.
+create function agent.best_hour_v1(p_client_id uuid, p_now timestamp with time zone)
+  returns jsonb language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.best_hour_v1(uuid,timestamp with time zone) to authenticated;
+
 -- One row in the books. Granted to nobody.
 create function agent.book_attempt(p_job agent.jobs, p_provider text, p_model text, p_outcome text, p_usage jsonb)
   returns void language plpgsql volatile security invoker
@@ -488,6 +506,14 @@ create function agent.client_facts_v1(p_client_ids uuid[], p_now timestamp with 
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.client_facts_v1(uuid[],timestamp with time zone) to authenticated;
 
+-- The picture of a client as the caller sees it at that time; null where they do not see it or AI may not work on it.
+create function agent.client_intelligence_v1(p_client_id uuid, p_now timestamp with time zone)
+  returns jsonb language plpgsql stable security invoker
+  set DateStyle = ISO, YMD
+  set TimeZone = UTC
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.client_intelligence_v1(uuid,timestamp with time zone) to authenticated;
+
 -- Ends jobs without a result and tells the people who asked. Granted to nobody.
 create function agent.close_jobs(p_job_ids uuid[], p_state text, p_code text)
   returns void language sql volatile security invoker
@@ -542,6 +568,12 @@ create function agent.current_prompt(p_kind text, p_payload jsonb)
   returns public.ai_prompt_versions language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- {open, won, lost, win_rate, pipeline}: the rate from 5 closed deals; amounts by currency, weighted by the pipeline's own win rate.
+create function agent.deal_figures_v1(p_client_id uuid, p_now timestamp with time zone)
+  returns jsonb language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.deal_figures_v1(uuid,timestamp with time zone) to authenticated;
 
 -- Behind delete_drafts.
 create function agent.delete_drafts_v1(p_draft_ids uuid[])
@@ -602,6 +634,12 @@ create function agent.end_send(p_job agent.jobs, p_send public.ai_sends, p_state
   returns void language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- {score, factors}: 0 to 100 from recency 30, frequency 25, reciprocity 20, deals 15, orders 10; insufficient_data below 3 activities.
+create function agent.engagement_v1(p_client_id uuid, p_facts agent.client_facts, p_weeks jsonb, p_now timestamp with time zone)
+  returns jsonb language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.engagement_v1(uuid,agent.client_facts,jsonb,timestamp with time zone) to authenticated;
 
 -- Behind erase_client_ai_data.
 create function agent.erase_client_ai_data_v1(p_client_id uuid)
@@ -721,6 +759,20 @@ create function agent.heartbeat_job_v1(p_job_token text, p_lease_seconds integer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.heartbeat_job_v1(text,integer) to agent_worker;
 
+-- What a client's figures rest on, as the caller sees it.
+create function agent.insight_basis_v1(p_client_id uuid, p_now timestamp with time zone)
+  returns jsonb language sql stable security invoker
+  set DateStyle = ISO, YMD
+  set TimeZone = UTC
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.insight_basis_v1(uuid,timestamp with time zone) to authenticated;
+
+-- Behind get_client_intelligence and refresh_client_intelligence.
+create function agent.intelligence(p_client_id uuid, p_is_fresh boolean)
+  returns jsonb language plpgsql volatile security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.intelligence(uuid,boolean) to authenticated;
+
 -- Definer: auth.users belongs to Supabase Auth. False for a deleted or banned user.
 create function agent.is_active_user(p_user_id uuid)
   returns boolean language plpgsql stable security definer
@@ -798,6 +850,12 @@ create function agent.jwt_signature(p_signed text, p_kid text)
   returns text language plpgsql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- What stands in place of a figure that too few records would make a guess.
+create function agent.lacking(p_what text, p_has bigint, p_needs integer)
+  returns jsonb language sql immutable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.lacking(text,bigint,integer) to authenticated;
 
 -- Behind list_ai_switches.
 create function agent.list_ai_switches_v1()
@@ -1076,6 +1134,12 @@ create function agent.reserve_budget_v1(p_job_token text, p_provider text, p_mod
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.reserve_budget_v1(text,text,text,bigint,bigint,jsonb,boolean) to agent_worker;
 
+-- {ours, theirs}: the median hours until the other side is answered, over a year; insufficient_data below 3 answers.
+create function agent.response_times_v1(p_client_id uuid, p_now timestamp with time zone)
+  returns jsonb language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.response_times_v1(uuid,timestamp with time zone) to authenticated;
+
 -- When a budget that is used up begins anew. Granted to nobody.
 create function agent.resumes_at(p_period text, p_starts_on date)
   returns timestamp with time zone language sql stable security invoker
@@ -1268,11 +1332,23 @@ create function agent.signing_kid()
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
 
+-- {level, signals}: the third level from 3 points, the second from 1.
+create function agent.signs_of(p_signs jsonb, p_levels text[])
+  returns jsonb language sql immutable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.signs_of(jsonb,text[]) to authenticated;
+
 -- Behind snooze_suggestion.
 create function agent.snooze_suggestion_v1(p_suggestion_id uuid, p_until timestamp with time zone)
   returns jsonb language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.snooze_suggestion_v1(uuid,timestamp with time zone) to authenticated;
+
+-- [{stage, stays, median_days, pipeline_median_days}] of a client's deals; the pipeline's is left out below 20 stays.
+create function agent.stage_pace_v1(p_client_id uuid, p_now timestamp with time zone)
+  returns jsonb language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.stage_pace_v1(uuid,timestamp with time zone) to authenticated;
 
 -- The pipeline's pace, for evaluations and insights.
 create function agent.stage_statistics_v1()
@@ -1300,6 +1376,12 @@ create function agent.store_evaluation_v1(p_client_ids uuid[], p_facts agent.cli
   set enable_nestloop = off
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.store_evaluation_v1(uuid[],agent.client_facts[],agent.proposal[],agent.client_watches[]) to authenticated;
+
+-- Keeps what a person's call has computed, for that person.
+create function agent.store_insights_v1(p_insights jsonb, p_basis jsonb)
+  returns public.client_insights language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.store_insights_v1(jsonb,jsonb) to authenticated;
 
 -- Behind submit_batch.
 create function agent.submit_batch_v1(p_batch_id uuid, p_provider_batch_id text, p_usage jsonb)
@@ -1421,6 +1503,12 @@ create function agent.time_zone()
   set search_path = pg_catalog, pg_temp;
 grant execute on function agent.time_zone() to authenticated;
 
+-- {per_week, slope_per_week, direction} of the eleven whole weeks, by least squares; rising and falling where the line moves by half its mean.
+create function agent.trend_of(p_weeks jsonb)
+  returns jsonb language sql immutable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.trend_of(jsonb) to authenticated;
+
 -- Calls a request off, or deletes its draft that nobody has touched; else says what has been done with it.
 create function agent.undo_draft(p_request_id uuid)
   returns text language plpgsql volatile security invoker
@@ -1450,6 +1538,12 @@ create function agent.waiting_job()
   returns TABLE(due_at timestamp with time zone) language sql stable security invoker
   set search_path = pg_catalog, pg_temp;
 -- Granted to nobody.
+
+-- Activities of a client in each of the last twelve weeks, oldest first.
+create function agent.weekly_volume_v1(p_client_id uuid, p_now timestamp with time zone)
+  returns TABLE(week date, inbound integer, outbound integer, other integer) language sql stable security invoker
+  set search_path = pg_catalog, pg_temp;
+grant execute on function agent.weekly_volume_v1(uuid,timestamp with time zone) to authenticated;
 
 -- Those of the clients that AI may not work on: switched off, or consent withdrawn.
 create function agent.without_ai_v1(p_client_ids uuid[])

@@ -72,6 +72,10 @@ def make_scene(db: psycopg.Connection[Any]) -> Scene:
         "select id, owner_id, 'follow_up', 'Call', 'no_activity', 50, 'x', '{\"kind\": \"task\", \"title\": \"Call\"}' "
         "from public.clients"
     )
+    db.execute(
+        "insert into public.client_insights (client_id, user_id, insights, computed_from) "
+        "select id, owner_id, '{}', '{}' from public.clients"
+    )
     suggestion = world.value("select id from public.agent_suggestions where client_id = %s", world.clients["Acme"])
     request = world.request()
     world.request("eve", "Bolt")

@@ -24,6 +24,7 @@ from agent_service.api.routes import (
     context,
     drafts,
     generate,
+    intelligence,
     live,
     operations,
     privacy,
@@ -82,7 +83,19 @@ def create_app(
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
-    for module in (context, generate, drafts, suggestions, live, consents, admin, rules, privacy, operations):
+    for module in (
+        context,
+        generate,
+        drafts,
+        suggestions,
+        intelligence,
+        live,
+        consents,
+        admin,
+        rules,
+        privacy,
+        operations,
+    ):
         app.include_router(module.router, max_body_size=chosen.max_body)
     add_handlers(app)
     app.add_middleware(Edge, metrics=metrics, max_body=chosen.max_body)

@@ -26,6 +26,7 @@ COMMANDS = {
     "devstack": Lazy("devstack:app", "Start, stop and describe the local stack."),
     "doctor": Lazy("doctor:doctor", "Check a project, before and after installing."),
     "import": Lazy("importing:import_command", "Load a CRM export, a folder of CSV files."),
+    "insights": Lazy("insights:insights", "Show how things stand with a client."),
     "migrate": Lazy("migrate:migrate", "Apply the migrations that a database does not have yet."),
     "migrations": Lazy("copying:app", "Copy our migrations into a project's own."),
     "policies": Lazy("policies:policies", "Write what the migrations amount to for rights, or --check it."),

@@ -234,6 +234,7 @@ CUTS: Cuts = {
     },
     "public.request_draft": {"person": ("perform agent.require_person();", "")},
     "public.list_suggestions": {"person": ("perform agent.require_person();", "")},
+    "agent.store_insights_v1": {"person": ("agent.require_person()", "auth.uid()")},
     "agent.lock_suggestion_v1": {
         "live session": ("agent.require_live_session()", "auth.uid()"),
         "whose": (" and assigned_to = v_user_id", ""),
@@ -256,6 +257,13 @@ POLICY_CUTS: Cuts = {
     "ai_drafts_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
     "ai_draft_revisions_select_owner": {"agent": ("(( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "true")},
     "ai_sends_select_owner": {"agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", "")},
+    "client_insights_select_own": {
+        "agent": (" AND (( SELECT agent.is_agent() AS is_agent) IS NOT TRUE)", ""),
+        "client visible": (
+            "(EXISTS ( SELECT\n   FROM crm.clients c\n  WHERE (c.id = client_insights.client_id)))",
+            "true",
+        ),
+    },
     "agent_suggestions_select_own": {
         "agent": (
             "(( SELECT agent.is_agent() AS is_agent) IS NOT TRUE) OR ( SELECT agent.is_evaluating() AS is_evaluating)",

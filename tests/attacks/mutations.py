@@ -29,6 +29,8 @@ NOT_CONTROLS = {
     },
     "trigger public.clients.agent_note_insert": "has clients evaluated",
     "trigger public.clients.agent_note_update": "has clients evaluated",
+    "guard agent.intelligence: client_not_found": "says why; a client that is not seen has no facts",
+    "guard agent.intelligence: ai_off: client": "says why; there is nothing to be stored",
     "guard public.complete_sweep_job: not_an_agent": "says why; finish_sweep_v1 refuses who has no sweep",
     "trigger public.agent_suggestions.agent_suggestions_remember": "keeps what was dismissed away",
     "guard agent.promote_signing_key: There is no signing key %L, or it is retired.": "helps a DBA",

@@ -60,6 +60,7 @@ def test_what_is_older_than_the_settings_say_goes_and_the_books_stay(any_world: 
     assert retain(world)["retention"] == {
         "public.ai_draft_revisions": 0, "public.ai_drafts": 1, "public.ai_draft_requests": 1, "agent.jobs": 1,
         "public.ai_interactions": 0, "public.ai_sends": 0, "public.agent_suggestions": 0,
+        "public.client_insights": 0,
     }  # fmt: skip
     assert left(world) == (0, 0, 0)
     assert world.value("select count(*) from agent.jobs") == 1
@@ -119,8 +120,14 @@ def test_no_row_of_a_listed_table_is_older_than_it_may_be_by_a_day(any_world: An
     for table, changes in CHANGES.items():
         columns = world.value(COLUMNS, table)
         world.conn.execute(COPIES.format(table=table, columns=columns, changes=changes))
+    world.conn.execute(  # one for each user and client
+        "insert into public.client_insights (client_id, user_id, insights, computed_from, computed_at) "
+        "select c.id, p.id, '{}', '{}', "
+        "now() - case p.full_name when 'Ada' then interval '92 days' else interval '5 days' end "
+        "from public.clients as c cross join public.profiles as p"
+    )
     before = by_age(world)
-    assert before.keys() == CHANGES.keys()
+    assert before.keys() == {*CHANGES, "public.client_insights"}
     assert min(old for old, _ in before.values()) > 0
     retain(world)
     after = by_age(world)

@@ -42,6 +42,7 @@ KEYS = {
     "public.ai_consents": "bigint",
     "public.ai_sends": "uuid",
     "public.agent_suggestions": "uuid",
+    "public.client_insights": "uuid, uuid",
     "agent.suggestion_rules": "text",
     "agent.sweeps": "uuid",
     "agent.client_watches": "uuid, uuid",

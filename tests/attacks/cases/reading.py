@@ -27,7 +27,7 @@ OTHER_CLIENT = refused("PT403", "agent_refused", "not the client of the job")
 OURS = (
     "ai_drafts", "ai_draft_requests", "ai_interactions", "ai_settings", "deal_stage_history", "ai_budgets",
     "ai_prompts", "ai_prompt_versions", "ai_alerts", "ai_draft_revisions", "ai_consents", "ai_sends",
-    "agent_suggestions",
+    "agent_suggestions", "client_insights",
 )  # fmt: skip
 AGENT_TABLES = (
     "jobs", "failure_codes", "audit_log", "signing_keys", "worker_keys", "host_settings", "model_prices",
@@ -55,6 +55,8 @@ insert into agent.legal_holds (client_id, reason, set_by) values (%(nemo)s, 'x',
 insert into agent.audit_anchors (count, head_hash) values (1, 'x');
 insert into public.agent_suggestions (client_id, assigned_to, suggestion_type, title, rule_key, score, dedupe_key)
 values (%(acme)s, %(owner)s, 'follow_up', 'x', 'x', 1, 'x');
+insert into public.client_insights (client_id, user_id, insights, computed_from)
+values (%(acme)s, %(owner)s, '{}', '{}');
 insert into agent.sweeps (user_id) values (%(owner)s);
 insert into agent.client_watches (client_id, user_id) values (%(acme)s, %(owner)s);
 insert into agent.client_changes (client_id, user_id) values (%(acme)s, %(owner)s);

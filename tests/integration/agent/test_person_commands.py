@@ -1,5 +1,6 @@
-"""`account-agent suggest` against the stack: for people, for programs, and without a token."""
+"""`account-agent suggest` and `insights` against the stack: for people, for programs, and without a token."""
 
+import functools
 import json
 import os
 import subprocess
@@ -9,10 +10,10 @@ import pytest
 
 
 @pytest.fixture
-def suggest(stack):
-    """Run the command with a person's token, or without one."""
+def command(stack):
+    """Run a command with a person's token, or without one."""
 
-    def run(*arguments, token=None):
+    def run(name, *arguments, token=None):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_")} | {
             "SUPABASE_URL": stack.url,
             "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
@@ -21,7 +22,7 @@ def suggest(stack):
         if token is not None:
             environment["AGENT_USER_TOKEN"] = token.get_secret_value()
         return subprocess.run(
-            [sys.executable, "-m", "agent_service.cli", "suggest", *arguments],
+            [sys.executable, "-m", "agent_service.cli", name, *arguments],
             env=environment,
             capture_output=True,
             text=True,
@@ -30,6 +31,11 @@ def suggest(stack):
         )
 
     return run
+
+
+@pytest.fixture
+def suggest(command):
+    return functools.partial(command, "suggest")
 
 
 def test_it_shows_what_to_do_and_why(suggest, person, sql):
@@ -62,3 +68,26 @@ def test_without_a_token_it_says_which_setting(suggest):
     said = suggest()
     assert said.returncode == 1
     assert "AGENT_USER_TOKEN: is not set" in said.stderr
+
+
+def test_how_things_stand(command, person, sql):
+    sql.execute(
+        "insert into public.activities (client_id, type, direction, occurred_at) "
+        "select %s, 'call', 'outbound', now() - make_interval(days => 10 * n) from generate_series(1, 8) as n",
+        [person.client_id],
+    )
+    said = command("insights", str(person.client_id), token=person.token)
+    assert said.returncode == 0, said.stderr
+    assert "engagement" in said.stdout
+    assert " of 100" in said.stdout
+    assert "█" in said.stdout
+    assert "win rate unknown (closed deals: 0 of at least 5)" in said.stdout
+    assert "risk " in said.stdout
+    told = json.loads(command("insights", str(person.client_id), "--refresh", "--json", token=person.token).stdout)
+    assert told["client_id"] == str(person.client_id)
+
+
+def test_anothers_client_has_no_insights(command, person, new_person):
+    said = command("insights", str(person.client_id), token=new_person().token)
+    assert said.returncode == 1
+    assert "no such client" in said.stderr
